@@ -1,0 +1,94 @@
+"""Read handwritten digits: scale, tune, test, and look at the training.
+
+The main job of the package in one script. A pipeline of StandardScaler and ScratchMLPClassifier is
+tuned by GridSearchCV on the digits that scikit-learn ships (1,797 images of 8 x 8 pixels), and the
+winner is tested on images that the search has not seen. Then the best parameters are trained once
+more with early stopping, which sets a part of the training rows aside, and a picture shows the loss
+on both parts.
+
+Run it with ``python examples/quickstart.py``; it takes well under a minute.
+"""
+
+import argparse
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.metrics import classification_report, confusion_matrix
+from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skscratch import ScratchMLPClassifier
+
+
+def tune(X, y):
+    """Search sizes and penalties by cross-validation; the winner is refitted on all rows."""
+    # Enough epochs for each of the candidates to converge; none of them uses them up.
+    pipeline = Pipeline(
+        [
+            ("scale", StandardScaler()),
+            ("mlp", ScratchMLPClassifier(max_iter=1000, random_state=0)),
+        ]
+    )
+    grid = {
+        "mlp__hidden_layer_sizes": [(32,), (100,)],
+        "mlp__alpha": ["auto", 1e-4, 1e-2],
+    }
+    return GridSearchCV(pipeline, grid, cv=3, n_jobs=2).fit(X, y)
+
+
+def plot_loss_curves(mlp, path):
+    """Draw the loss per epoch on the training and the validation part."""
+    # A bare Figure, not pyplot: it draws into a file on machines without a display, too.
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    ax = figure.subplots()
+    epochs = range(1, len(mlp.loss_curve_) + 1)
+    ax.plot(epochs, mlp.loss_curve_, label="training: log loss + L2 penalty")
+    ax.plot(epochs, mlp.validation_loss_curve_, label="validation: log loss")
+    ax.axvline(mlp.best_iter_, color="grey", linestyle=":", label=f"best epoch: {mlp.best_iter_}")
+    ax.set(xlabel="epoch", ylabel="loss", yscale="log", title="Digits: loss per epoch")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.grid(alpha=0.3)
+    ax.legend()
+    figure.savefig(path, dpi=150)
+
+
+def main():
+    """Tune, test, train with early stopping, draw."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--output",
+        default="loss_curves.png",
+        metavar="FILE",
+        help="where the picture goes (default: %(default)s)",
+    )
+    args = parser.parse_args()
+
+    X, y = load_digits(return_X_y=True)
+    X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.25, stratify=y, random_state=0)
+
+    search = tune(X_train, y_train)
+    y_pred = search.predict(X_test)
+    print(f"test accuracy: {search.score(X_test, y_test):.3f}")
+    print(f"accuracy in cross-validation: {search.best_score_:.3f}")
+    print("best parameters:")
+    for name, value in search.best_params_.items():
+        print(f"  {name} = {value!r}")
+    print("\nby digit:")
+    print(classification_report(y_test, y_pred))
+    print("confusion matrix (rows: the digit, columns: what was read):")
+    print(confusion_matrix(y_test, y_pred))
+
+    watched = clone(search.best_estimator_).set_params(mlp__early_stopping=True)
+    watched.fit(X_train, y_train)
+    mlp = watched["mlp"]
+    print(f"\nwith early stopping: {mlp.n_iter_} epochs, the best was epoch {mlp.best_iter_},")
+    print(f"test accuracy {watched.score(X_test, y_test):.3f}")
+    plot_loss_curves(mlp, args.output)
+    print(f"loss curves: {args.output}")
+
+
+if __name__ == "__main__":
+    main()

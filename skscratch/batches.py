@@ -1,0 +1,220 @@
+"""Minibatches: rows of X, targets and weights brought into the network's layout, whatever X is made of.
+
+============ ============================ ==============================================================
+symbol       shape                        meaning
+============ ============================ ==============================================================
+X            (n_samples, n_features)      the user's data: dense of any layout and dtype, or CSR; never written
+rows         (n,)                         numbers of those rows of X that take part, in the order of a pass
+B, K         int                          examples in a batch; batches in a block
+Y            (K, n_outputs, B)            targets, one column per example
+w            (K, 1, B) or ()              weight of each example over B times the mean weight; so 1/B without weights
+Z, s         (K, n_outputs, B), (K, ., B) scores and normalisers, kept until the block's loss is taken
+============ ============================ ==============================================================
+
+Rows are gathered a block of batches at a time: one call serves many small batches, and the loss of a whole
+block is taken at once. A block holds about a megabyte, so it stays in the cache between gathering and use.
+X is cast while it is gathered; the whole of it is never copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from .losses import Loss
+from .network import Input, Network, Workspace
+from .rows import Rows
+
+BLOCK_BYTES = 2**20
+MAX_BATCHES_IN_BLOCK = 64
+
+
+def compute_dtype(dtype: np.dtype) -> np.dtype:
+    """Return the dtype to compute in: float32 where X fits into it without loss, else float64."""
+    small_float = dtype.kind == "f" and dtype.itemsize <= 4
+    small_integer = dtype.kind in "biu" and dtype.itemsize <= 2
+    return np.dtype(np.float32 if small_float or small_integer else np.float64)
+
+
+class DenseInput:
+    """A batch of dense rows as a[0]: one column per example and a last row of ones."""
+
+    __slots__ = ("a",)
+
+    def __init__(self, a: NDArray) -> None:
+        self.a = a
+
+    def weighted(self, M: NDArray, out: NDArray) -> None:
+        """out = M^T a[0]."""
+        M.T.dot(self.a, out)
+
+    def outer(self, delta: NDArray, out: NDArray) -> None:
+        """out = a[0] delta^T."""
+        self.a.dot(delta.T, out)
+
+
+class SparseInput:
+    """A batch of CSR rows as a[0]; the biases are added and summed apart, ones would only fill memory."""
+
+    __slots__ = ("x",)
+
+    def __init__(self, x: sp.csr_array) -> None:
+        self.x = x
+
+    def weighted(self, M: NDArray, out: NDArray) -> None:
+        """out = W^T x^T + b."""
+        np.add((self.x @ M[:-1]).T, M[-1][:, np.newaxis], out=out)
+
+    def outer(self, delta: NDArray, out: NDArray) -> None:
+        """out = [x^T delta^T; sum of delta over examples]."""
+        out[:-1] = self.x.T @ delta.T
+        np.add.reduce(delta, axis=1, out=out[-1])
+
+
+class DenseRows:
+    """Gathers dense rows into a buffer of K * B rows with a last column of ones."""
+
+    def __init__(self, X: NDArray, n_batches: int, batch_size: int, dtype: np.dtype) -> None:
+        self.X = X
+        n_rows, n_features = n_batches * batch_size, X.shape[1]
+        self._ones = np.ones((n_rows, n_features + 1), dtype)
+        self._x = self._ones[:, :-1]
+        self._raw: NDArray | None = None
+        columns = self._ones.reshape(n_batches, batch_size, n_features + 1).transpose(0, 2, 1)
+        self.inputs: list[Input] = [DenseInput(a) for a in columns]
+
+    def gather(self, rows: NDArray | slice, n_rows: int) -> None:
+        """Fill the first n_rows rows of the buffer with these rows of X."""
+        x = self._x[:n_rows]
+        if isinstance(rows, slice) or not self.X.flags.c_contiguous:
+            # np.take would copy the whole of an X that is not C-contiguous.
+            np.copyto(x, self.X[rows], casting="same_kind")
+            return
+        if self._raw is None:
+            self._raw = np.empty((len(self._x), self.X.shape[1]), self.X.dtype)
+        raw = self._raw[:n_rows]
+        # mode="clip" lets NumPy write straight into the buffer; the numbers are valid anyway.
+        np.take(self.X, rows, axis=0, out=raw, mode="clip")
+        np.copyto(x, raw, casting="same_kind")
+
+
+class SparseRows:
+    """Gathers CSR rows, batch by batch."""
+
+    def __init__(self, X: sp.csr_array, n_batches: int, batch_size: int, dtype: np.dtype) -> None:
+        self.X, self._batch_size, self._dtype = X, batch_size, dtype
+        self.inputs: list[Input] = []
+
+    def gather(self, rows: NDArray | slice, n_rows: int) -> None:
+        """Cut these rows of X into batches."""
+        block = self.X[rows].astype(self._dtype, copy=False)
+        starts = range(0, n_rows, self._batch_size)
+        self.inputs = [SparseInput(block[i : i + self._batch_size]) for i in starts]
+
+
+class Batch:
+    """One minibatch: its input, targets and weights, and where its scores and normalisers are kept."""
+
+    __slots__ = ("Y", "Z", "s", "w", "work", "x")
+
+    def __init__(self, x: Input, Y: NDArray, w: NDArray, Z: NDArray, s: NDArray, work: Workspace):
+        self.x, self.Y, self.w, self.Z, self.s, self.work = x, Y, w, Z, s, work
+
+
+class Block:
+    """Buffers for K batches of B rows each."""
+
+    def __init__(self, source: Batches, n_batches: int, batch_size: int) -> None:
+        rows, dtype, n_outputs = source.rows, source.dtype, source.n_outputs
+        gather = SparseRows if sp.issparse(rows.X) else DenseRows
+        self.source, self.n_batches, self.batch_size = source, n_batches, batch_size
+        self.x = gather(rows.X, n_batches, batch_size, dtype)
+        self.Y = np.empty((n_batches, n_outputs, batch_size), dtype)
+        self.Z = np.empty((n_batches, n_outputs, batch_size), dtype)
+        self.s = np.empty((n_batches, source.ones.shape[0], batch_size), dtype)
+        self.losses = np.empty((n_batches, batch_size), dtype)
+        self.work = Workspace(source.network, batch_size)
+        if rows.weights is None:
+            self.w = np.full((), 1 / batch_size, dtype)
+        else:
+            self.w = np.empty((n_batches, 1, batch_size), dtype)
+
+    def fill(self, rows: NDArray | slice, n_rows: int) -> list[Batch]:
+        """Gather the rows and return them as batches."""
+        k = n_rows // self.batch_size
+        self.x.gather(rows, n_rows)
+        self.source.rows.targets.fill(rows, self.Y[:k])
+        weights = self.source.rows.weights
+        if weights is None:
+            w = [self.w] * k
+        else:
+            scale = 1 / (self.batch_size * self.source.mean_weight)
+            np.multiply(
+                weights[rows].reshape(k, 1, self.batch_size),
+                scale,
+                out=self.w[:k],
+                casting="same_kind",
+            )
+            w = list(self.w[:k])
+        parts = zip(self.x.inputs, self.Y[:k], w, self.Z, self.s, strict=False)
+        return [Batch(*part, self.work) for part in parts]
+
+    def total_loss(self, loss: Loss, k: int) -> float:
+        """Return sum_i w_i loss_i / mean weight over the first k batches, after their steps were taken."""
+        losses = self.losses[:k]
+        loss.losses(self.Z[:k], self.s[:k], self.Y[:k], out=losses)
+        np.multiply(losses, self.w if self.w.ndim == 0 else self.w[:k, 0], out=losses)
+        return float(np.add.reduce(losses, axis=None, dtype=np.float64)) * self.batch_size
+
+
+class Batches:
+    """The training rows as minibatches; buffers are made once and serve every epoch.
+
+    Parameters
+    ----------
+    rows : Rows
+        What to train on; their weights are positive.
+    batch_size : int
+        Rows in a batch. The last batch of an epoch may be smaller.
+    loss : Loss
+    network : Network
+        What the batches are for: it gives their dtype and their numbers of rows.
+    """
+
+    def __init__(self, rows: Rows, batch_size: int, loss: Loss, network: Network) -> None:
+        self.rows, self.loss, self.network = rows, loss, network
+        self.dtype, self.n_outputs = network.theta.dtype, network.sizes[-1]
+        self.n_rows, self.weight_sum = rows.n_rows, rows.weight_sum
+        self.mean_weight = self.weight_sum / self.n_rows
+        self.batch_size = min(batch_size, self.n_rows)
+        self.n_batches = -(-self.n_rows // self.batch_size)
+        self.ones = loss.normaliser(self.n_outputs, self.dtype)
+        n_full, n_left = divmod(self.n_rows, self.batch_size)
+        row_bytes = self.dtype.itemsize * max(network.sizes[0] + 1, self.n_outputs)
+        n_batches = BLOCK_BYTES // (row_bytes * self.batch_size)
+        n_batches = max(1, min(n_batches, n_full, MAX_BATCHES_IN_BLOCK))
+        self._blocks = [Block(self, n_batches, self.batch_size)]
+        if n_left:
+            self._blocks.append(Block(self, 1, n_left))
+
+    def random_order(self, rng: np.random.Generator) -> NDArray:
+        """Draw a new order of the rows."""
+        order = rng.permutation(self.n_rows)
+        return order if self.rows.index is None else self.rows.index[order]
+
+    def blocks(self, order: NDArray | None) -> Iterator[tuple[Block, list[Batch]]]:
+        """Yield blocks of filled batches; the rows come in this order, or as they stand where it is None."""
+        if order is None:
+            order = self.rows.index
+        start = 0
+        for block in self._blocks:
+            n_rows = (self.n_rows - start) // block.batch_size * block.batch_size
+            most = block.n_batches * block.batch_size
+            for first in range(start, start + n_rows, most):
+                last = min(first + most, start + n_rows)
+                rows = slice(first, last)
+                yield block, block.fill(rows if order is None else order[rows], last - first)
+            start += n_rows

@@ -1,0 +1,45 @@
+"""Dropout: hidden units that take turns in standing aside while the network is trained."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .activations import Activation
+
+
+class Dropped:
+    """An activation whose outputs are dropped at random in training (Srivastava et al. 2014).
+
+    Each output is kept with probability 1 - rate and then divided by it ("inverted" dropout), so that its
+    mean stays what it is in prediction, where nothing is dropped:
+
+        m = [u >= rate] / (1 - rate) with u from U(0, 1),   a <- a m,   slope <- slope m
+
+    Parameters
+    ----------
+    activation : Activation
+    rate : float
+        Share of the outputs to drop, in (0, 1).
+    rng : numpy.random.Generator
+        Draws the masks.
+    """
+
+    needs_spare = True
+
+    def __init__(self, activation: Activation, rate: float, rng: np.random.Generator) -> None:
+        self.activation, self.rate, self._rng = activation, rate, rng
+        self.init = activation.init
+
+    def forward(self, z: NDArray) -> None:
+        """a = phi(z)."""
+        self.activation.forward(z)
+
+    def forward_with_slope(self, z: NDArray, slope: NDArray, spare: NDArray) -> None:
+        """a = phi(z) m,   slope = phi'(z) m."""
+        self.activation.forward_with_slope(z, slope, spare)
+        mask = self._rng.random(out=spare, dtype=spare.dtype)
+        np.greater_equal(mask, self.rate, out=mask)
+        np.multiply(mask, 1 / (1 - self.rate), out=mask)
+        np.multiply(z, mask, out=z)
+        np.multiply(slope, mask, out=slope)

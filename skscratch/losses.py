@@ -1,0 +1,121 @@
+"""Losses: the link from scores to probabilities and the negative log-likelihood, fused.
+
+====== ============================ ==================================================================
+symbol shape                        meaning
+====== ============================ ==================================================================
+Z      (..., n_outputs, n_examples) scores (logits) of the output layer, one column per example
+Y      (..., n_outputs, n_examples) targets: one-hot columns, or one row of 0/1 per label
+P      (..., n_outputs, n_examples) probabilities, the link applied to Z
+s      (..., 1 or C, n_examples)    softmax's normaliser, sum_c e^(z_c - m), with m the column's maximum
+====== ============================ ==================================================================
+
+Both pairs of link and loss are *canonical*: the derivative of an example's loss by its scores is ``P - Y``
+(Bishop 2006, section 5.3), so the output layer's delta needs no formula of its own here. Losses are
+computed from the scores, never from rounded probabilities, hence they are exact and need no clipping.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, log_expit, log_softmax, softmax
+
+
+class Loss(Protocol):
+    """What the objective and the estimator ask of a loss."""
+
+    out_activation: str
+
+    def normaliser(self, n_outputs: int, dtype: np.dtype) -> NDArray:
+        """Return what ``link`` needs besides its buffers; it is made once and only read."""
+
+    def link(self, Z: NDArray, ones: NDArray, s: NDArray, P: NDArray) -> None:
+        """Fill P with probabilities; Z is shifted and s filled so that ``losses`` can follow."""
+
+    def losses(self, Z: NDArray, s: NDArray, Y: NDArray, out: NDArray) -> None:
+        """Fill out with each example's loss, from what ``link`` left in Z and s; Z is consumed."""
+
+    def probabilities(self, scores: NDArray) -> NDArray:
+        """Return probabilities of shape (n_examples, n_outputs) for scores of that shape."""
+
+    def log_probabilities(self, scores: NDArray) -> NDArray:
+        """Return the logarithms of the probabilities, finite for any finite scores."""
+
+
+class SoftmaxCrossEntropy:
+    """p_c = e^z_c / sum_k e^z_k,   loss = -sum_c y_c log p_c   (Bishop 2006, section 4.3.4)."""
+
+    out_activation = "softmax"
+
+    def normaliser(self, n_outputs: int, dtype: np.dtype) -> NDArray:
+        """Return ones whose product with e^Z sums its columns.
+
+        A product is faster than a reduction over few classes. Up to 16 of them the sum is spread over
+        all rows at once (a square of ones), so that the division by it needs no broadcasting.
+        """
+        return np.ones((n_outputs if n_outputs <= 16 else 1, n_outputs), dtype)
+
+    def link(self, Z: NDArray, ones: NDArray, s: NDArray, P: NDArray) -> None:
+        """Z <- Z - max_c Z;   s = sum_c e^Z;   P = e^Z / s."""
+        largest = s[:1]
+        np.maximum.reduce(Z, axis=0, out=largest, keepdims=True)
+        np.subtract(Z, largest, out=Z)
+        np.exp(Z, out=P)
+        ones.dot(P, out=s)
+        np.divide(P, s, out=P)
+
+    def losses(self, Z: NDArray, s: NDArray, Y: NDArray, out: NDArray) -> None:
+        """out = log s - sum_c y_c z_c   (the columns of Y sum to one)."""
+        np.multiply(Z, Y, out=Z)
+        log_s = s[..., 0, :]
+        np.log(log_s, out=log_s)
+        np.add.reduce(Z, axis=-2, out=out)
+        np.subtract(log_s, out, out=out)
+
+    def probabilities(self, scores: NDArray) -> NDArray:
+        """p = e^(z - m) / sum_c e^(z_c - m)."""
+        return softmax(scores, axis=1)
+
+    def log_probabilities(self, scores: NDArray) -> NDArray:
+        """log p = z - m - log sum_c e^(z_c - m)."""
+        return log_softmax(scores, axis=1)
+
+
+class SigmoidCrossEntropy:
+    """p = 1 / (1 + e^-z),   loss = -sum_labels [y log p + (1 - y) log(1 - p)]   (Bishop 2006, section 4.3.2)."""
+
+    out_activation = "logistic"
+
+    def normaliser(self, n_outputs: int, dtype: np.dtype) -> NDArray:
+        """Return one row: each label is normalised by itself."""
+        return np.ones((1, n_outputs), dtype)
+
+    def link(self, Z: NDArray, ones: NDArray, s: NDArray, P: NDArray) -> None:
+        """P = 1 / (1 + e^-Z);   Z and s stay as they are."""
+        expit(Z, out=P)
+
+    def losses(self, Z: NDArray, s: NDArray, Y: NDArray, out: NDArray) -> None:
+        """out = sum_labels [(1 - y) z - log p],  where -log p = log(1 + e^-z)."""
+        log_p = log_expit(Z)
+        np.subtract(Z, log_p, out=log_p)
+        np.multiply(Z, Y, out=Z)
+        np.subtract(log_p, Z, out=Z)
+        np.add.reduce(Z, axis=-2, out=out)
+
+    def probabilities(self, scores: NDArray) -> NDArray:
+        """p = 1 / (1 + e^-z)."""
+        return expit(scores)
+
+    def log_probabilities(self, scores: NDArray) -> NDArray:
+        """log p = -log(1 + e^-z)."""
+        return log_expit(scores)
+
+
+LOSSES: dict[str, Loss] = {
+    "binary": SigmoidCrossEntropy(),
+    "multiclass": SoftmaxCrossEntropy(),
+    "multilabel": SigmoidCrossEntropy(),
+}
+"""The loss for each kind of target."""

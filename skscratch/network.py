@@ -1,0 +1,181 @@
+"""The network: one vector of parameters, the forward pass and the backward pass.
+
+Examples stand in columns. Layer l has n_l units, l = 0 is the input and L the output.
+
+========= ====================== ==================================================================
+symbol    shape                  meaning
+========= ====================== ==================================================================
+theta     (n_parameters,)        all parameters, layer after layer; everything below is a view into it
+W[l]      (n_l, n_{l+1})         weights from layer l to layer l + 1 (scikit-learn's ``coefs_``)
+b[l]      (n_{l+1},)             biases of layer l + 1 (``intercepts_``)
+M[l]      (n_l + 1, n_{l+1})     W[l] with b[l] as its last row
+a[l]      (n_l + 1, n_examples)  output of layer l, with a last row of ones that meets the biases in M[l]
+z[l]      (n_l, n_examples)      weighted input of layer l; the rows of a[l] above the ones
+slope[l]  (n_l, n_examples)      phi'(z[l])
+delta[l]  (n_l, n_examples)      dJ/dz[l]
+dM[l]     (n_l + 1, n_{l+1})     dJ/dM[l], views into one gradient vector laid out like theta
+========= ====================== ==================================================================
+
+With the ones in a[l], ``M[l]^T a[l]`` is ``W[l]^T a[l] + b[l]`` in a single product, and ``a[l] delta[l+1]^T``
+is the gradient of weights and biases together.
+
+The network owns the parameters and nothing else; a :class:`Workspace` owns every buffer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .activations import Activation
+from .initializers import draw_weights
+
+
+class Input(Protocol):
+    """The input layer a[0] of one batch; dense and sparse data multiply in their own ways."""
+
+    def weighted(self, M: NDArray, out: NDArray) -> None:
+        """out = M^T a[0]."""
+
+    def outer(self, delta: NDArray, out: NDArray) -> None:
+        """out = a[0] delta^T."""
+
+
+class Layers:
+    """A flat vector seen as the matrices of a network: M[l], and in it W[l] and b[l]."""
+
+    def __init__(self, vector: NDArray, sizes: Sequence[int]) -> None:
+        self.vector = vector
+        self.M: list[NDArray] = []
+        start = 0
+        for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=True):
+            stop = start + (fan_in + 1) * fan_out
+            self.M.append(vector[start:stop].reshape(fan_in + 1, fan_out))
+            start = stop
+        self.W = [M[:-1] for M in self.M]
+        self.b = [M[-1] for M in self.M]
+
+    @staticmethod
+    def length(sizes: Sequence[int]) -> int:
+        """Return the number of parameters, sum_l (n_l + 1) n_{l+1}."""
+        return sum((m + 1) * n for m, n in zip(sizes[:-1], sizes[1:], strict=True))
+
+
+class Network:
+    """Fully connected layers over one parameter vector.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Number of units of every layer, input and output included.
+    activations : sequence of Activation
+        One for each hidden layer.
+    theta : ndarray of shape (n_parameters,), dtype float32 or float64
+        The parameters. The network works on this very array, it makes no copy.
+    """
+
+    def __init__(self, sizes: Sequence[int], activations: Sequence[Activation], theta: NDArray) -> None:
+        self.sizes = tuple(sizes)
+        self.activations = tuple(activations)
+        self.theta = theta
+        self.layers = Layers(theta, sizes)
+        self._MT = [M.T for M in self.layers.M]
+        self._hidden = tuple(enumerate(self.activations))
+
+    def draw(self, rng: np.random.Generator) -> None:
+        """Fill theta with initial weights that suit the activations, and with zero biases."""
+        families = [phi.init for phi in self.activations] + ["glorot"]
+        for family, W, b in zip(families, self.layers.W, self.layers.b, strict=True):
+            draw_weights(family, W, b, rng)
+
+    # In the lists below M[0] leads from the input to z[0], the first hidden layer's; M[-1] leads to the scores Z.
+
+    def forward(self, x: Input, work: Workspace, Z: NDArray) -> None:
+        """Fill Z with the scores of x, and work with what backward needs.
+
+        z[l+1] = W[l]^T a[l] + b[l],   a[l+1] = phi(z[l+1]),   Z = z[L]
+        """
+        MT, a, z = self._MT, work.a, (*work.z, Z)
+        x.weighted(self.layers.M[0], out=z[0])
+        for l, phi in self._hidden:
+            phi.forward_with_slope(z[l], work.slope[l], work.spare[l])
+            MT[l + 1].dot(a[l], z[l + 1])
+
+    def backward(self, x: Input, work: Workspace, gradient: Layers) -> None:
+        """Fill gradient, given delta[L] = dJ/dZ in work; the other deltas are filled on the way.
+
+        dM[l] = a[l] delta[l+1]^T,   delta[l] = (W[l] delta[l+1]) * phi'(z[l])
+        """
+        W, a, slope, delta, dM = self.layers.W, work.a, work.slope, work.delta, gradient.M
+        for l, _ in reversed(self._hidden):
+            a[l].dot(delta[l + 1].T, dM[l + 1])
+            W[l + 1].dot(delta[l + 1], delta[l])
+            np.multiply(delta[l], slope[l], delta[l])
+        x.outer(delta[0], out=dM[0])
+
+    def scores(self, x: Input, work: Workspace, Z: NDArray) -> None:
+        """Fill Z with the scores of x for prediction: forward, without slopes."""
+        MT, a, z = self._MT, work.a, (*work.z, Z)
+        x.weighted(self.layers.M[0], out=z[0])
+        for l, phi in self._hidden:
+            phi.forward(z[l])
+            MT[l + 1].dot(a[l], z[l + 1])
+
+
+class Workspace:
+    """Every buffer that a pass over n_examples columns needs; none outlives one fit or one prediction."""
+
+    def __init__(self, network: Network, n_examples: int, *, training: bool = True) -> None:
+        dtype, hidden, n_outputs = network.theta.dtype, network.sizes[1:-1], network.sizes[-1]
+        self.a = [np.ones((n + 1, n_examples), dtype) for n in hidden]
+        self.z = [a[:-1] for a in self.a]
+        if training:
+            self.slope = [np.empty((n, n_examples), dtype) for n in hidden]
+            self.spare = [
+                np.empty((n, n_examples), dtype) if phi.needs_spare else None
+                for n, phi in zip(hidden, network.activations, strict=True)
+            ]
+            self.delta = [np.empty((n, n_examples), dtype) for n in (*hidden, n_outputs)]
+
+    def poison(self) -> None:
+        """Fill every buffer with NaN: what a step does not fill itself then shows in its result."""
+        for buffer in (*self.z, *self.slope, *self.spare, *self.delta):
+            if buffer is not None:
+                buffer.fill(np.nan)
+
+
+def flat_parameters(
+    coefs: Sequence[NDArray], intercepts: Sequence[NDArray], sizes: Sequence[int], dtype: np.dtype
+) -> NDArray:
+    """Return weights and biases as one vector.
+
+    Where the arrays already are the views of one vector, that vector itself is returned; otherwise (they were
+    replaced by the user, or a copy cut them off) a new one.
+    """
+    base, length = getattr(coefs[0], "base", None), Layers.length(sizes)
+    if type(base) is np.ndarray and base.shape == (length,) and base.dtype == dtype:
+        layers = Layers(base, sizes)
+        if _same_memory(layers.W, coefs) and _same_memory(layers.b, intercepts):
+            return base
+    theta = np.empty(length, dtype)
+    layers = Layers(theta, sizes)
+    for name, ours, given in (("coefs_", layers.W, coefs), ("intercepts_", layers.b, intercepts)):
+        if len(given) != len(ours):
+            raise ValueError(f"{name} holds {len(given)} arrays, but the network has {len(ours)} layers.")
+        for l, (target, values) in enumerate(zip(ours, given, strict=True)):
+            if np.shape(values) != target.shape:
+                raise ValueError(
+                    f"{name}[{l}] has shape {np.shape(values)}, but the network needs {target.shape}."
+                )
+            target[...] = values
+    return theta
+
+
+def _same_memory(ours: Sequence[NDArray], given: Sequence[NDArray]) -> bool:
+    return len(ours) == len(given) and all(
+        isinstance(b, np.ndarray) and a.__array_interface__ == b.__array_interface__
+        for a, b in zip(ours, given, strict=True)
+    )

@@ -1,0 +1,48 @@
+"""Prediction: scores for any number of rows in a bounded amount of memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from .batches import DenseRows, SparseRows
+from .network import Network, Workspace
+
+CHUNK_BYTES = 2**22
+
+
+def score_rows(network: Network, X: NDArray | sp.csr_array) -> NDArray:
+    """Return the scores of every row of X, of shape (n_samples, n_outputs)."""
+    return _rows_through(network, X, None)
+
+
+def activate_rows(network: Network, X: NDArray | sp.csr_array, layer: int) -> NDArray:
+    """Return the outputs of one hidden layer for every row of X, of shape (n_samples, n_units)."""
+    return _rows_through(network, X, layer)
+
+
+def _rows_through(network: Network, X: NDArray | sp.csr_array, layer: int | None) -> NDArray:
+    """Pass chunks of rows through the network and collect the scores, or a hidden layer's outputs."""
+    sizes, dtype = network.sizes, network.theta.dtype
+    n_rows, n_features = X.shape
+    width = sum(sizes[1:]) + (0 if sp.issparse(X) else n_features)
+    chunk = max(1, min(n_rows, CHUNK_BYTES // (dtype.itemsize * width)))
+    out = np.empty((n_rows, sizes[-1] if layer is None else sizes[1:-1][layer]), dtype)
+    for first, last, size in _spans(n_rows, chunk):
+        if first == 0 or size < chunk:
+            source = (SparseRows if sp.issparse(X) else DenseRows)(X, 1, size, dtype)
+            work, Z = Workspace(network, size, training=False), np.empty((sizes[-1], size), dtype)
+            result = (Z if layer is None else work.z[layer]).T
+        source.gather(slice(first, last), size)
+        network.scores(source.inputs[0], work, Z)
+        out[first:last] = result
+    return out
+
+
+def _spans(n_rows: int, chunk: int) -> Iterator[tuple[int, int, int]]:
+    for first in range(0, n_rows, chunk):
+        last = min(first + chunk, n_rows)
+        yield first, last, last - first

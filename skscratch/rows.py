@@ -1,0 +1,136 @@
+"""Rows: which rows of X train, which of them judge, and what each one weighs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from numbers import Real
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import check_array
+
+from .targets import ClassWeight, Labels, Targets, class_tables, row_factors
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Some rows of X with their targets and weights; X is shared, never cut or copied.
+
+    Attributes
+    ----------
+    X : ndarray or CSR array of shape (n_samples, n_features)
+    targets : Targets
+        Codes of all rows of X.
+    weights : ndarray of shape (n_samples,), float64, or None
+        Weights of all rows of X; None if all weigh 1.
+    index : ndarray of int, or None
+        The rows that take part; None for all of them.
+    """
+
+    X: NDArray | sp.csr_array
+    targets: Targets
+    weights: NDArray | None = None
+    index: NDArray | None = None
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows that take part."""
+        return self.X.shape[0] if self.index is None else len(self.index)
+
+    @property
+    def weight_sum(self) -> float:
+        """Sum of the weights of the rows that take part."""
+        if self.weights is None:
+            return float(self.n_rows)
+        return float(np.sum(self.weights if self.index is None else self.weights[self.index]))
+
+    def only_positive(self) -> Rows:
+        """Leave out rows that weigh nothing: they are as good as absent."""
+        if self.weights is None:
+            return self
+        positive = self.weights > 0
+        if self.index is None:
+            return self if positive.all() else replace(self, index=np.flatnonzero(positive))
+        return replace(self, index=self.index[positive[self.index]])
+
+    def times(self, factors: NDArray) -> Rows:
+        """Multiply the weights of all rows of X by these factors."""
+        weights = factors if self.weights is None else self.weights * factors
+        return replace(self, weights=weights).only_positive()
+
+    def codes(self) -> NDArray:
+        """Return the codes of the rows that take part."""
+        return self.targets.codes if self.index is None else self.targets.codes[self.index]
+
+
+def check_weights(sample_weight: ArrayLike | None, n_rows: int, name: str) -> NDArray | None:
+    """Return the weights as float64, or None; anything but finite weights >= 0, not all 0, is an error."""
+    if sample_weight is None:
+        return None
+    if isinstance(sample_weight, Real):
+        sample_weight = np.full(n_rows, float(sample_weight))
+    weights = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name=name)
+    if weights.shape != (n_rows,):
+        raise ValueError(f"{name} has shape {weights.shape}, expected one weight for each row: ({n_rows},).")
+    if (weights < 0).any():
+        raise ValueError(
+            f"{name} holds negative values (the smallest is {weights.min():g}); weights must be at least 0. "
+            "Leave a row out by giving it the weight 0."
+        )
+    if not weights.any():
+        raise ValueError(
+            f"All weights in {name} are zero, so no row is left; give at least one row a positive weight."
+        )
+    return weights
+
+
+def split_off_validation(
+    rows: Rows, labels: Labels, fraction: float, rng: np.random.Generator
+) -> tuple[Rows, Rows]:
+    """Part rows into those to train on and those to validate on, each in its old order.
+
+    With one label per row the split is stratified: each class gives about ``fraction`` of its rows, at
+    least one, and keeps at least one. Multilabel rows are drawn without regard to their labels.
+    """
+    index = np.arange(rows.n_rows) if rows.index is None else rows.index
+    if labels.kind == "multilabel":
+        groups = [index]
+        names = ["the whole of y"]
+    else:
+        groups = [index[rows.targets.codes[index] == code] for code in range(len(labels.classes))]
+        names = labels.classes.tolist()
+    too_small = [name for name, group in zip(names, groups, strict=True) if len(group) < 2]
+    if too_small:
+        raise ValueError(
+            "early_stopping=True splits off a validation set; every class needs a row there and another one "
+            f"to train on, but fewer than 2 rows with a positive weight exist of: {too_small}. Add rows of "
+            "these classes, pass X_val and y_val, or set early_stopping=False."
+        )
+    held_out = np.concatenate([rng.permutation(g)[: _share(len(g), fraction)] for g in groups])
+    training = np.setdiff1d(index, held_out, assume_unique=True)
+    # Smoothing is a means of training; the rows that judge are held against their true labels.
+    judged = replace(rows, index=np.sort(held_out), targets=replace(rows.targets, smoothing=0.0))
+    return replace(rows, index=training), judged
+
+
+def _share(n: int, fraction: float) -> int:
+    return min(max(1, round(fraction * n)), n - 1)
+
+
+def weigh_classes(
+    class_weight: ClassWeight, labels: Labels, training: Rows, validation: Rows | None
+) -> tuple[Rows, Rows | None]:
+    """Multiply class weights into the weights of both parts; "balanced" counts the training part only."""
+    if class_weight is None:
+        return training, validation
+    weights = training.weights
+    if weights is not None and training.index is not None:
+        weights = weights[training.index]
+    tables = class_tables(class_weight, labels, training.codes(), weights)
+    training = training.times(row_factors(tables, training.targets.codes))
+    if not training.n_rows:
+        raise ValueError(f"class_weight={class_weight!r} leaves every row without weight; raise one of them.")
+    if validation is not None:
+        validation = validation.times(row_factors(tables, validation.targets.codes))
+    return training, validation

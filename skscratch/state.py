@@ -1,0 +1,37 @@
+"""The state of a training between two calls of fit or partial_fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass
+class TrainingState:
+    """What training needs to go on where it left off: plain numbers and arrays, stored with the model.
+
+    Attributes
+    ----------
+    rng : dict
+        State of the generator that draws the order of the rows and the masks of dropout.
+    split_seed : int
+        Seed of the validation split; kept, so that a warm start validates on the same rows.
+    solver : str
+        The solver that ``memory`` belongs to.
+    memory : dict or None
+        The optimizer's vectors and counts.
+    epoch : int
+        Epochs trained so far, over all calls.
+    schedule_start : int
+        The epoch at which the present course of the learning rate began.
+    divisions : int
+        How often ``learning_rate="adaptive"`` has divided the rate.
+    """
+
+    rng: dict[str, Any]
+    split_seed: int
+    solver: str = ""
+    memory: dict[str, Any] | None = None
+    epoch: int = 0
+    schedule_start: int = 0
+    divisions: int = 0

@@ -1,0 +1,189 @@
+"""Targets: from labels to what the loss is measured against, and back; weights of classes and rows.
+
+Three kinds of y are told apart, as scikit-learn does:
+
+=============== ============================= ========= ===============================================
+kind            codes                         n_outputs columns of Y
+=============== ============================= ========= ===============================================
+``binary``      (n,), 0 or 1                  1         the code itself
+``multiclass``  (n,), position in classes     C         one-hot
+``multilabel``  (n, n_labels), 0 or 1         n_labels  the row of codes
+=============== ============================= ========= ===============================================
+
+Codes are small integers. They become floating-point columns one block at a time, so no one-hot copy of
+the whole y ever exists. A single class is ``multiclass`` with one output, whose softmax is always 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import check_array, column_or_1d
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Codes of the rows of X, which the batches turn into columns of Y.
+
+    ``smoothing`` moves a share of each target to all outcomes alike: y <- (1 - s) y + s / k, with k the
+    number of outcomes (Szegedy et al. 2016, section 7).
+    """
+
+    kind: str
+    codes: NDArray
+    n_outputs: int
+    smoothing: float = 0.0
+
+    def fill(self, rows: NDArray | slice, Y: NDArray) -> None:
+        """Fill Y, of shape (K, n_outputs, B), with the targets of K * B rows."""
+        n_batches, n_outputs, batch_size = Y.shape
+        if self.kind == "multiclass":
+            codes = self.codes[rows].reshape(n_batches, 1, batch_size)
+            np.equal(codes, np.arange(n_outputs)[:, np.newaxis], out=Y)
+        else:
+            codes = self.codes[rows].reshape(n_batches, batch_size, n_outputs)
+            np.copyto(Y, codes.transpose(0, 2, 1))
+        if self.smoothing:
+            Y *= 1 - self.smoothing
+            Y += self.smoothing / (n_outputs if self.kind == "multiclass" else 2)
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """The classes of a fitted classifier, and the way from labels to codes and back.
+
+    ``classes`` is sorted; for multilabel targets it numbers the columns of y.
+    """
+
+    kind: str
+    classes: NDArray
+
+    @classmethod
+    def seen_in(cls, y: ArrayLike) -> Labels:
+        """Return the labels that y holds."""
+        check_classification_targets(y)
+        if type_of_target(y).startswith("multilabel"):
+            return cls("multilabel", np.arange(np.shape(y)[1]))
+        return cls.of_classes(np.unique(column_or_1d(y)), multilabel=False)
+
+    @classmethod
+    def of_classes(cls, classes: ArrayLike, *, multilabel: bool) -> Labels:
+        """Return the labels for a list of classes (of columns, if multilabel)."""
+        classes = np.unique(column_or_1d(classes))
+        if multilabel:
+            return cls("multilabel", np.arange(len(classes)))
+        return cls("binary" if len(classes) == 2 else "multiclass", classes)
+
+    def from_codes(self, codes: NDArray) -> NDArray:
+        """Return the labels that these codes stand for."""
+        return codes.astype(int) if self.kind == "multilabel" else self.classes[codes]
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of scores per row: one for two classes, otherwise one for each class or label."""
+        return 1 if self.kind == "binary" else len(self.classes)
+
+    def encode(self, y: ArrayLike, *, smoothing: float = 0.0, name: str = "y") -> Targets:
+        """Return the codes of y; labels that are not among the classes are an error."""
+        codes = self._encode_table(y, name) if self.kind == "multilabel" else self._encode(y, name)
+        return Targets(self.kind, codes, self.n_outputs, smoothing)
+
+    def _encode(self, y: ArrayLike, name: str) -> NDArray:
+        check_classification_targets(y)
+        if type_of_target(y).startswith("multilabel"):
+            raise ValueError(
+                f"{name} is a multilabel table of shape {np.shape(y)}, but this classifier has the classes "
+                f"{self.classes}. Pass one label per row, or fit a new classifier."
+            )
+        y = column_or_1d(y)
+        present, inverse = np.unique(y, return_inverse=True)
+        unseen = np.setdiff1d(present, self.classes)
+        if unseen.size:
+            raise ValueError(
+                f"{name} holds labels that are not among the classes: {unseen}. Expected only labels of "
+                f"{self.classes}; with partial_fit, name every class in the first call's `classes`."
+            )
+        codes = np.searchsorted(self.classes, present)
+        return codes.astype(np.min_scalar_type(len(self.classes)))[inverse.reshape(-1)]
+
+    def _encode_table(self, y: ArrayLike, name: str) -> NDArray:
+        table = y.toarray() if sp.issparse(y) else check_array(y, input_name=name)
+        if table.shape[1] != len(self.classes):
+            raise ValueError(
+                f"{name} has {table.shape[1]} columns, but there are {len(self.classes)} labels; "
+                "pass one column of 0 and 1 for each label."
+            )
+        if not np.isin(table, (0, 1)).all():
+            raise ValueError(f"{name} is a multilabel table and may only hold 0 and 1.")
+        return table.astype(np.uint8)
+
+    def decode(self, scores: NDArray) -> NDArray:
+        """Return the most likely label of each row, from scores of shape (n, n_outputs)."""
+        if self.kind == "multilabel":
+            return (scores > 0).astype(int)
+        if self.kind == "binary":
+            return self.classes[(scores[:, 0] > 0).astype(np.intp)]
+        return self.classes[scores.argmax(axis=1)]
+
+
+ClassWeight = Mapping[Any, float] | Sequence[Mapping[Any, float]] | str | None
+
+
+def class_tables(
+    class_weight: ClassWeight, labels: Labels, codes: NDArray, weights: NDArray | None
+) -> list[NDArray]:
+    """Return, for each column of codes, the factor that ``class_weight`` gives each of its classes.
+
+    "balanced" gives a class c the factor sum_i w_i / (C sum_{i in c} w_i), so that all classes weigh the
+    same (King & Zeng 2001); a row that weighs k counts as k rows. For multilabel targets each label is a
+    question of its own with the classes 0 and 1.
+    """
+    if labels.kind != "multilabel":
+        return [_class_table(class_weight, labels.classes, codes, weights)]
+    n_labels = len(labels.classes)
+    if isinstance(class_weight, str):
+        class_weight = [class_weight] * n_labels
+    if isinstance(class_weight, Mapping) or class_weight is None or len(class_weight) != n_labels:
+        raise ValueError(
+            "For multilabel y, class_weight must be None, 'balanced' or a list with one dict {0: weight, 1: weight} "
+            f"for each of the {n_labels} labels. Got {class_weight!r}."
+        )
+    columns = zip(class_weight, codes.T, strict=True)
+    return [_class_table(weight, np.arange(2), column, weights) for weight, column in columns]
+
+
+def row_factors(tables: list[NDArray], codes: NDArray) -> NDArray:
+    """Return each row's factor; those of several labels are multiplied, as everywhere in scikit-learn."""
+    columns = codes.reshape(len(codes), -1).T
+    return np.prod([table[column] for table, column in zip(tables, columns, strict=True)], axis=0)
+
+
+def _class_table(class_weight: Any, classes: NDArray, codes: NDArray, weights: NDArray | None) -> NDArray:
+    if isinstance(class_weight, str):
+        totals = np.bincount(codes, weights, minlength=len(classes)).astype(float)
+        present = totals > 0
+        totals[~present] = 1
+        return np.where(present, totals[present].sum() / (present.sum() * totals), 1.0)
+    if not isinstance(class_weight, Mapping):
+        raise ValueError(
+            f"class_weight must be None, 'balanced' or a dict that maps classes to weights, got {class_weight!r}."
+        )
+    labels = classes.tolist()
+    unknown = [label for label in class_weight if label not in labels]
+    unweighted = [label for label in labels if label not in class_weight]
+    # A class without rows in this y may keep its weight; but then every class here must have one, or a
+    # misspelt name would go unnoticed.
+    if unknown and unweighted:
+        raise ValueError(
+            f"class_weight names {unknown}, which y does not hold, and leaves out {unweighted}, which it does."
+        )
+    table = np.array([class_weight.get(label, 1.0) for label in labels], float)
+    if not np.isfinite(table).all() or (table < 0).any():
+        raise ValueError(f"class_weight must hold finite weights of at least 0, got {class_weight!r}.")
+    return table
