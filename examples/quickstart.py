@@ -25,13 +25,7 @@ from skscratch import ScratchMLPClassifier
 
 def tune(X, y):
     """Search sizes and penalties by cross-validation; the winner is refitted on all rows."""
-    # Enough epochs for each of the candidates to converge; none of them uses them up.
-    pipeline = Pipeline(
-        [
-            ("scale", StandardScaler()),
-            ("mlp", ScratchMLPClassifier(max_iter=1000, random_state=0)),
-        ]
-    )
+    pipeline = Pipeline([("scale", StandardScaler()), ("mlp", ScratchMLPClassifier(random_state=0))])
     grid = {
         "mlp__hidden_layer_sizes": [(32,), (100,)],
         "mlp__alpha": ["auto", 1e-4, 1e-2],

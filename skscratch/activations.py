@@ -19,7 +19,7 @@ suits the function (see :mod:`skscratch.initializers`).
 from __future__ import annotations
 
 from math import pi, sqrt
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,7 @@ class Activation(Protocol):
     def forward(self, z: NDArray) -> None:
         """Overwrite z with phi(z)."""
 
-    def forward_with_slope(self, z: NDArray, slope: NDArray, spare: NDArray | None) -> None:
+    def forward_with_slope(self, z: NDArray, slope: NDArray, spare: Any) -> None:
         """Overwrite z with phi(z) and fill slope with phi'(z)."""
 
 
@@ -48,7 +48,7 @@ class Identity:
     def forward(self, z: NDArray) -> None:
         """z is its own output."""
 
-    def forward_with_slope(self, z: NDArray, slope: NDArray, spare: NDArray | None) -> None:
+    def forward_with_slope(self, z: NDArray, slope: NDArray, spare: Any) -> None:
         """slope = 1."""
         slope.fill(1)
 
@@ -63,7 +63,7 @@ class Logistic:
         """a = 1 / (1 + e^-z)."""
         expit(z, out=z)
 
-    def forward_with_slope(self, z: NDArray, slope: NDArray, spare: NDArray | None) -> None:
+    def forward_with_slope(self, z: NDArray, slope: NDArray, spare: Any) -> None:
         """slope = (1 - a) a."""
         expit(z, out=z)
         np.subtract(1, z, out=slope)
@@ -80,7 +80,7 @@ class Tanh:
         """a = tanh z."""
         np.tanh(z, out=z)
 
-    def forward_with_slope(self, z: NDArray, slope: NDArray, spare: NDArray | None) -> None:
+    def forward_with_slope(self, z: NDArray, slope: NDArray, spare: Any) -> None:
         """slope = 1 - a^2."""
         np.tanh(z, out=z)
         np.multiply(z, z, out=slope)
@@ -97,7 +97,7 @@ class ReLU:
         """a = max(z, 0)."""
         np.maximum(z, 0, out=z)
 
-    def forward_with_slope(self, z: NDArray, slope: NDArray, spare: NDArray | None) -> None:
+    def forward_with_slope(self, z: NDArray, slope: NDArray, spare: Any) -> None:
         """slope = [z > 0];  a = z slope, which is max(z, 0) at a third of the cost of np.maximum."""
         np.greater(z, 0, out=slope)
         np.multiply(z, slope, out=z)
@@ -114,7 +114,7 @@ class LeakyReLU:
         """a = max(z, z / 100)."""
         np.maximum(z, self.leak * z, out=z)
 
-    def forward_with_slope(self, z: NDArray, slope: NDArray, spare: NDArray | None) -> None:
+    def forward_with_slope(self, z: NDArray, slope: NDArray, spare: Any) -> None:
         """slope = 1 or 1/100;  a = z slope."""
         np.greater(z, 0, out=slope)
         np.multiply(slope, 1 - self.leak, out=slope)
@@ -134,7 +134,7 @@ class ELU:
         np.maximum(z, 0, out=z)
         np.add(z, below, out=z)
 
-    def forward_with_slope(self, z: NDArray, slope: NDArray, spare: NDArray | None) -> None:
+    def forward_with_slope(self, z: NDArray, slope: NDArray, spare: Any) -> None:
         """slope = e^min(z, 0)."""
         np.minimum(z, 0, out=slope)
         np.expm1(slope, out=slope)
@@ -159,7 +159,7 @@ class SELU:
         np.add(z, below, out=z)
         np.multiply(z, self.scale, out=z)
 
-    def forward_with_slope(self, z: NDArray, slope: NDArray, spare: NDArray) -> None:
+    def forward_with_slope(self, z: NDArray, slope: NDArray, spare: Any) -> None:
         """slope = lambda [alpha e^min(z, 0) - (alpha - 1) [z > 0]]."""
         np.greater(z, 0, out=spare)
         np.minimum(z, 0, out=slope)
@@ -184,7 +184,7 @@ class GELU:
         """a = z Phi(z)."""
         np.multiply(z, ndtr(z), out=z)
 
-    def forward_with_slope(self, z: NDArray, slope: NDArray, spare: NDArray) -> None:
+    def forward_with_slope(self, z: NDArray, slope: NDArray, spare: Any) -> None:
         """slope = Phi(z) + z e^(-z^2 / 2) / sqrt(2 pi)."""
         np.multiply(z, z, out=slope)
         np.multiply(slope, -0.5, out=slope)
@@ -206,7 +206,7 @@ class SiLU:
         """a = z s."""
         np.multiply(z, expit(z), out=z)
 
-    def forward_with_slope(self, z: NDArray, slope: NDArray, spare: NDArray) -> None:
+    def forward_with_slope(self, z: NDArray, slope: NDArray, spare: Any) -> None:
         """slope = s + a (1 - s)."""
         expit(z, out=slope)
         np.multiply(z, slope, out=z)
@@ -218,14 +218,14 @@ class SiLU:
 class Softplus:
     """phi(z) = log(1 + e^z),  phi' = 1 / (1 + e^-z)  (Dugas et al. 2001)."""
 
-    init = "he"
+    init = "glorot"
     needs_spare = False
 
     def forward(self, z: NDArray) -> None:
         """a = log(1 + e^z)."""
         np.logaddexp(z, 0, out=z)
 
-    def forward_with_slope(self, z: NDArray, slope: NDArray, spare: NDArray | None) -> None:
+    def forward_with_slope(self, z: NDArray, slope: NDArray, spare: Any) -> None:
         """slope = 1 / (1 + e^-z)."""
         expit(z, out=slope)
         np.logaddexp(z, 0, out=z)

@@ -3,11 +3,11 @@
 ============ ============================ ==============================================================
 symbol       shape                        meaning
 ============ ============================ ==============================================================
-X            (n_samples, n_features)      the user's data: dense of any layout and dtype, or CSR; never written
+X            (n_samples, n_features)      the data: dense of any layout and dtype, or CSR; never written
 rows         (n,)                         numbers of those rows of X that take part, in the order of a pass
 B, K         int                          examples in a batch; batches in a block
 Y            (K, n_outputs, B)            targets, one column per example
-w            (K, 1, B) or ()              weight of each example over B times the mean weight; so 1/B without weights
+w            (K, 1, B) or ()              weights of the examples over B times the mean weight; else 1/B
 Z, s         (K, n_outputs, B), (K, ., B) scores and normalisers, kept until the block's loss is taken
 ============ ============================ ==============================================================
 
@@ -18,7 +18,7 @@ X is cast while it is gathered; the whole of it is never copied.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import scipy.sparse as sp
@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from .losses import Loss
 from .network import Input, Network, Workspace
 from .rows import Rows
+from .team import ALONE, Team
 
 BLOCK_BYTES = 2**20
 MAX_BATCHES_IN_BLOCK = 64
@@ -78,27 +79,36 @@ class DenseRows:
     """Gathers dense rows into a buffer of K * B rows with a last column of ones."""
 
     def __init__(self, X: NDArray, n_batches: int, batch_size: int, dtype: np.dtype) -> None:
-        self.X = X
+        self.X, self._batch_size = X, batch_size
         n_rows, n_features = n_batches * batch_size, X.shape[1]
-        self._ones = np.ones((n_rows, n_features + 1), dtype)
-        self._x = self._ones[:, :-1]
+        ones = np.ones((n_rows, n_features + 1), dtype)
+        self._x = ones[:, :-1]
         self._raw: NDArray | None = None
-        columns = self._ones.reshape(n_batches, batch_size, n_features + 1).transpose(0, 2, 1)
-        self.inputs: list[Input] = [DenseInput(a) for a in columns]
+        columns = ones.reshape(n_batches, batch_size, n_features + 1).transpose(0, 2, 1)
+        self._inputs = [DenseInput(a) for a in columns]
 
-    def gather(self, rows: NDArray | slice, n_rows: int) -> None:
-        """Fill the first n_rows rows of the buffer with these rows of X."""
-        x = self._x[:n_rows]
-        if isinstance(rows, slice) or not self.X.flags.c_contiguous:
-            # np.take would copy the whole of an X that is not C-contiguous.
-            np.copyto(x, self.X[rows], casting="same_kind")
-            return
+    def gather(self, rows: NDArray | slice, n_rows: int) -> Sequence[Input]:
+        """Fill the buffer with n_rows rows of X and return them as batches."""
+        raw = self.X[rows] if isinstance(rows, slice) else self._take(rows, n_rows)
+        np.copyto(self._x[:n_rows], raw, casting="same_kind")
+        return self._inputs[: n_rows // self._batch_size]
+
+    def _take(self, rows: NDArray, n_rows: int) -> NDArray:
+        """Return these rows of X in X's own dtype, gathered into a buffer that is made at the first call.
+
+        np.take would first copy the whole of an X that is not contiguous along the axis it takes from; only
+        rows of an X that is contiguous in neither way are gathered into a new array.
+        """
+        X, C, F = self.X, self.X.flags.c_contiguous, self.X.flags.f_contiguous
+        if not (C or F):
+            return X[rows]
         if self._raw is None:
-            self._raw = np.empty((len(self._x), self.X.shape[1]), self.X.dtype)
-        raw = self._raw[:n_rows]
+            self._raw = np.empty(len(self._x) * X.shape[1], X.dtype)
+        raw = self._raw[: n_rows * X.shape[1]]
         # mode="clip" lets NumPy write straight into the buffer; the numbers are valid anyway.
-        np.take(self.X, rows, axis=0, out=raw, mode="clip")
-        np.copyto(x, raw, casting="same_kind")
+        if C:
+            return np.take(X, rows, axis=0, out=raw.reshape(n_rows, -1), mode="clip")
+        return np.take(X.T, rows, axis=1, out=raw.reshape(-1, n_rows), mode="clip").T
 
 
 class SparseRows:
@@ -106,13 +116,12 @@ class SparseRows:
 
     def __init__(self, X: sp.csr_array, n_batches: int, batch_size: int, dtype: np.dtype) -> None:
         self.X, self._batch_size, self._dtype = X, batch_size, dtype
-        self.inputs: list[Input] = []
 
-    def gather(self, rows: NDArray | slice, n_rows: int) -> None:
-        """Cut these rows of X into batches."""
-        block = self.X[rows].astype(self._dtype, copy=False)
+    def gather(self, rows: NDArray | slice, n_rows: int) -> Sequence[Input]:
+        """Return n_rows rows of X as batches."""
+        x = self.X[rows].astype(self._dtype, copy=False)
         starts = range(0, n_rows, self._batch_size)
-        self.inputs = [SparseInput(block[i : i + self._batch_size]) for i in starts]
+        return [SparseInput(x[i : i + self._batch_size]) for i in starts]
 
 
 class Batch:
@@ -120,47 +129,47 @@ class Batch:
 
     __slots__ = ("Y", "Z", "s", "w", "work", "x")
 
-    def __init__(self, x: Input, Y: NDArray, w: NDArray, Z: NDArray, s: NDArray, work: Workspace):
-        self.x, self.Y, self.w, self.Z, self.s, self.work = x, Y, w, Z, s, work
+    x: Input
+
+    def __init__(self, Y: NDArray, w: NDArray, Z: NDArray, s: NDArray, work: Workspace) -> None:
+        self.Y, self.w, self.Z, self.s, self.work = Y, w, Z, s, work
 
 
 class Block:
-    """Buffers for K batches of B rows each."""
+    """Buffers for K batches of B rows each, and the batches that look into them."""
 
     def __init__(self, source: Batches, n_batches: int, batch_size: int) -> None:
         rows, dtype, n_outputs = source.rows, source.dtype, source.n_outputs
         gather = SparseRows if sp.issparse(rows.X) else DenseRows
-        self.source, self.n_batches, self.batch_size = source, n_batches, batch_size
+        # Not source itself: a circle of references would keep X and all buffers alive after training.
+        self._targets, self._weights, self._mean_weight = rows.targets, rows.weights, source.mean_weight
+        self.n_batches, self.batch_size = n_batches, batch_size
         self.x = gather(rows.X, n_batches, batch_size, dtype)
         self.Y = np.empty((n_batches, n_outputs, batch_size), dtype)
         self.Z = np.empty((n_batches, n_outputs, batch_size), dtype)
         self.s = np.empty((n_batches, source.ones.shape[0], batch_size), dtype)
         self.losses = np.empty((n_batches, batch_size), dtype)
-        self.work = Workspace(source.network, batch_size)
         if rows.weights is None:
-            self.w = np.full((), 1 / batch_size, dtype)
+            self.w = np.full((), 1 / (batch_size * source.mean_weight), dtype)
         else:
             self.w = np.empty((n_batches, 1, batch_size), dtype)
+        weights = self.w if self.w.ndim else [self.w] * n_batches
+        work = Workspace(source.network, batch_size)
+        parts = zip(self.Y, weights, self.Z, self.s, strict=True)
+        self.batches = [Batch(*part, work) for part in parts]
 
     def fill(self, rows: NDArray | slice, n_rows: int) -> list[Batch]:
-        """Gather the rows and return them as batches."""
+        """Gather the rows and return the batches that hold them."""
         k = n_rows // self.batch_size
-        self.x.gather(rows, n_rows)
-        self.source.rows.targets.fill(rows, self.Y[:k])
-        weights = self.source.rows.weights
-        if weights is None:
-            w = [self.w] * k
-        else:
-            scale = 1 / (self.batch_size * self.source.mean_weight)
-            np.multiply(
-                weights[rows].reshape(k, 1, self.batch_size),
-                scale,
-                out=self.w[:k],
-                casting="same_kind",
-            )
-            w = list(self.w[:k])
-        parts = zip(self.x.inputs, self.Y[:k], w, self.Z, self.s, strict=False)
-        return [Batch(*part, self.work) for part in parts]
+        batches = self.batches[:k]
+        for batch, x in zip(batches, self.x.gather(rows, n_rows), strict=True):
+            batch.x = x
+        self._targets.fill(rows, self.Y[:k])
+        if self._weights is not None:
+            scale = 1 / (self.batch_size * self._mean_weight)
+            w = self._weights[rows].reshape(k, 1, self.batch_size)
+            np.multiply(w, scale, out=self.w[:k], casting="same_kind")
+        return batches
 
     def total_loss(self, loss: Loss, k: int) -> float:
         """Return sum_i w_i loss_i / mean weight over the first k batches, after their steps were taken."""
@@ -182,14 +191,19 @@ class Batches:
     loss : Loss
     network : Network
         What the batches are for: it gives their dtype and their numbers of rows.
+    team : Team
+        Who else has rows. Sums and means are over the rows of all members, and each batch is the share
+        that the rows here have in a joint batch of ``batch_size``.
     """
 
-    def __init__(self, rows: Rows, batch_size: int, loss: Loss, network: Network) -> None:
-        self.rows, self.loss, self.network = rows, loss, network
+    def __init__(self, rows: Rows, batch_size: int, loss: Loss, network: Network, team: Team = ALONE) -> None:
+        self.rows, self.loss, self.network, self.team = rows, loss, network, team
         self.dtype, self.n_outputs = network.theta.dtype, network.sizes[-1]
-        self.n_rows, self.weight_sum = rows.n_rows, rows.weight_sum
-        self.mean_weight = self.weight_sum / self.n_rows
-        self.batch_size = min(batch_size, self.n_rows)
+        self.n_rows = rows.n_rows
+        self.n_team_rows, self.weight_sum = team.total(rows.n_rows, rows.weight_sum)
+        self.mean_weight = self.weight_sum / self.n_team_rows
+        share = round(batch_size * self.n_rows / self.n_team_rows)
+        self.batch_size = max(1, min(share, self.n_rows))
         self.n_batches = -(-self.n_rows // self.batch_size)
         self.ones = loss.normaliser(self.n_outputs, self.dtype)
         n_full, n_left = divmod(self.n_rows, self.batch_size)
@@ -199,6 +213,11 @@ class Batches:
         self._blocks = [Block(self, n_batches, self.batch_size)]
         if n_left:
             self._blocks.append(Block(self, 1, n_left))
+
+    def mean(self, total: float) -> float:
+        """Return the mean over all rows, given the sum over the rows here."""
+        (total,) = self.team.total(total)
+        return total / self.n_team_rows
 
     def random_order(self, rng: np.random.Generator) -> NDArray:
         """Draw a new order of the rows."""

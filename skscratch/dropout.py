@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,7 +37,7 @@ class Dropped:
         """a = phi(z)."""
         self.activation.forward(z)
 
-    def forward_with_slope(self, z: NDArray, slope: NDArray, spare: NDArray) -> None:
+    def forward_with_slope(self, z: NDArray, slope: NDArray, spare: Any) -> None:
         """a = phi(z) m,   slope = phi'(z) m."""
         self.activation.forward_with_slope(z, slope, spare)
         mask = self._rng.random(out=spare, dtype=spare.dtype)

@@ -1,4 +1,4 @@
-"""Initial weights: how large they may be so that signals neither die nor explode on their way through the layers.
+"""Initial weights: how large they may be so that signals neither die nor explode between the layers.
 
 Weights are drawn from the uniform distribution U(-bound, bound); biases start at zero. The bound depends on
 the activation that follows, through the variance that it lets pass:

@@ -25,7 +25,8 @@ class LBFGS:
     state : TrainingState
         Moved on with every iteration.
     tol : float
-        Converged once no component of the gradient is larger.
+        Converged once no component of the gradient is larger, or once an iteration lowers the objective by
+        less than a 10,000th of it, relatively.
     max_fun : int
         Largest number of evaluations of the objective.
     """
@@ -36,6 +37,10 @@ class LBFGS:
         self.objective, self.batches, self.state = objective, batches, state
         self.tol, self.max_fun = tol, max_fun
         self._value = np.inf
+
+    def guessing_loss(self) -> float:
+        """Return the loss of equal probabilities for all outcomes."""
+        return self.objective.loss.guessing(self.batches.n_outputs)
 
     def present_loss(self) -> float:
         """Return the objective for the present parameters, over all training rows."""
@@ -70,7 +75,8 @@ class LBFGS:
                     "maxiter": max_iter,
                     "maxfun": self.max_fun,
                     "gtol": self.tol,
-                    "ftol": 64 * np.finfo(np.float64).eps,
+                    # A ReLU network's objective has kinks, along which L-BFGS would creep for ever.
+                    "ftol": 1e-4 * self.tol,
                     "maxls": 50,
                 },
             )
@@ -85,6 +91,8 @@ class LBFGS:
             np.copyto(theta, kept)
         if stopped:
             outcome.ending = Ending.STOPPED
+        if not outcome.reports and not np.isfinite(self.present_loss()):
+            outcome.ending = Ending.DIVERGED
         outcome.still_improving = outcome.ending is Ending.MAX_ITER
         return outcome
 

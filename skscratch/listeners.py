@@ -1,7 +1,7 @@
 """Listeners: who is told of every epoch while the network is trained.
 
-A listener may end training: ``end_epoch`` returns whether to stop. ``sklearn.callback`` exists from scikit-learn
-1.9 on; with older versions the estimator simply has no ``set_callbacks``.
+A listener may end training: ``end_epoch`` returns whether to stop. ``sklearn.callback`` exists from
+scikit-learn 1.9 on; with older versions the estimator simply has no ``set_callbacks``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ except ImportError:
         return method
 
 
-CALLBACKS_EXIST = hasattr(CallbackSupportMixin, "set_callbacks")
+__all__ = ["Audience", "CallbackListener", "CallbackSupportMixin", "Printer", "with_callbacks"]
 
 
 class Printer:

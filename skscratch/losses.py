@@ -16,11 +16,12 @@ computed from the scores, never from rounded probabilities, hence they are exact
 
 from __future__ import annotations
 
+from math import log
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, log_expit, log_softmax, softmax
+from scipy.special import expit, log_expit, log_softmax
 
 
 class Loss(Protocol):
@@ -35,7 +36,10 @@ class Loss(Protocol):
         """Fill P with probabilities; Z is shifted and s filled so that ``losses`` can follow."""
 
     def losses(self, Z: NDArray, s: NDArray, Y: NDArray, out: NDArray) -> None:
-        """Fill out with each example's loss, from what ``link`` left in Z and s; Z is consumed."""
+        """Fill out with each example's loss, from what ``link`` left in Z and s; Z, s and Y are consumed."""
+
+    def guessing(self, n_outputs: int) -> float:
+        """Return the loss of a network whose scores are all zero."""
 
     def probabilities(self, scores: NDArray) -> NDArray:
         """Return probabilities of shape (n_examples, n_outputs) for scores of that shape."""
@@ -74,9 +78,15 @@ class SoftmaxCrossEntropy:
         np.add.reduce(Z, axis=-2, out=out)
         np.subtract(log_s, out, out=out)
 
+    def guessing(self, n_outputs: int) -> float:
+        """log C; of a single class, as much as of two."""
+        return log(max(n_outputs, 2))
+
     def probabilities(self, scores: NDArray) -> NDArray:
         """p = e^(z - m) / sum_c e^(z_c - m)."""
-        return softmax(scores, axis=1)
+        P = np.exp(scores - scores.max(axis=1, keepdims=True))
+        P /= P.sum(axis=1, keepdims=True)
+        return P
 
     def log_probabilities(self, scores: NDArray) -> NDArray:
         """log p = z - m - log sum_c e^(z_c - m)."""
@@ -84,25 +94,33 @@ class SoftmaxCrossEntropy:
 
 
 class SigmoidCrossEntropy:
-    """p = 1 / (1 + e^-z),   loss = -sum_labels [y log p + (1 - y) log(1 - p)]   (Bishop 2006, section 4.3.2)."""
+    """p = 1 / (1 + e^-z),   loss = -sum_labels [y log p + (1 - y) log(1 - p)]  (Bishop 2006, 4.3.2)."""
 
     out_activation = "logistic"
 
     def normaliser(self, n_outputs: int, dtype: np.dtype) -> NDArray:
-        """Return one row: each label is normalised by itself."""
-        return np.ones((1, n_outputs), dtype)
+        """Return a column: each label is normalised by itself, and s is room for one number per score."""
+        return np.ones((n_outputs, 1), dtype)
 
     def link(self, Z: NDArray, ones: NDArray, s: NDArray, P: NDArray) -> None:
         """P = 1 / (1 + e^-Z);   Z and s stay as they are."""
         expit(Z, out=P)
 
     def losses(self, Z: NDArray, s: NDArray, Y: NDArray, out: NDArray) -> None:
-        """out = sum_labels [(1 - y) z - log p],  where -log p = log(1 + e^-z)."""
-        log_p = log_expit(Z)
-        np.subtract(Z, log_p, out=log_p)
-        np.multiply(Z, Y, out=Z)
-        np.subtract(log_p, Z, out=Z)
+        """out = sum_labels [max(z, 0) - y z + log(1 + e^-|z|)], which keeps its digits for every z."""
+        np.absolute(Z, out=s)
+        np.negative(s, out=s)
+        np.exp(s, out=s)
+        np.log1p(s, out=s)
+        np.multiply(Y, Z, out=Y)
+        np.maximum(Z, 0, out=Z)
+        np.subtract(Z, Y, out=Z)
+        np.add(Z, s, out=Z)
         np.add.reduce(Z, axis=-2, out=out)
+
+    def guessing(self, n_outputs: int) -> float:
+        """log 2 for each label."""
+        return n_outputs * log(2)
 
     def probabilities(self, scores: NDArray) -> NDArray:
         """p = 1 / (1 + e^-z)."""

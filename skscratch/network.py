@@ -16,8 +16,8 @@ delta[l]  (n_l, n_examples)      dJ/dz[l]
 dM[l]     (n_l + 1, n_{l+1})     dJ/dM[l], views into one gradient vector laid out like theta
 ========= ====================== ==================================================================
 
-With the ones in a[l], ``M[l]^T a[l]`` is ``W[l]^T a[l] + b[l]`` in a single product, and ``a[l] delta[l+1]^T``
-is the gradient of weights and biases together.
+With the ones in a[l], ``M[l]^T a[l]`` is ``W[l]^T a[l] + b[l]`` in a single product, and
+``a[l] delta[l+1]^T`` is the gradient of weights and biases together.
 
 The network owns the parameters and nothing else; a :class:`Workspace` owns every buffer.
 """
@@ -25,7 +25,7 @@ The network owns the parameters and nothing else; a :class:`Workspace` owns ever
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,7 +91,7 @@ class Network:
         for family, W, b in zip(families, self.layers.W, self.layers.b, strict=True):
             draw_weights(family, W, b, rng)
 
-    # In the lists below M[0] leads from the input to z[0], the first hidden layer's; M[-1] leads to the scores Z.
+    # In the lists below M[0] leads from the input to the first hidden layer's z[0], M[-1] to the scores Z.
 
     def forward(self, x: Input, work: Workspace, Z: NDArray) -> None:
         """Fill Z with the scores of x, and work with what backward needs.
@@ -148,7 +148,7 @@ class Workspace:
 
 
 def flat_parameters(
-    coefs: Sequence[NDArray], intercepts: Sequence[NDArray], sizes: Sequence[int], dtype: np.dtype
+    coefs: Sequence[Any], intercepts: Sequence[Any], sizes: Sequence[int], dtype: np.dtype
 ) -> NDArray:
     """Return weights and biases as one vector.
 
@@ -174,7 +174,7 @@ def flat_parameters(
     return theta
 
 
-def _same_memory(ours: Sequence[NDArray], given: Sequence[NDArray]) -> bool:
+def _same_memory(ours: Sequence[NDArray], given: Sequence[Any]) -> bool:
     return len(ours) == len(given) and all(
         isinstance(b, np.ndarray) and a.__array_interface__ == b.__array_interface__
         for a, b in zip(ours, given, strict=True)

@@ -20,7 +20,7 @@ from .batches import Batch, Batches
 from .losses import Loss
 from .network import Layers, Network
 
-PIECE_LENGTH = 2**14
+PIECE_LENGTH = 2**15
 
 
 class Piece:
@@ -98,7 +98,7 @@ class Objective:
                 self.network.scores(batch.x, batch.work, batch.Z)
                 self.loss.link(batch.Z, self._ones, batch.s, batch.work.delta[-1])
             total += block.total_loss(self.loss, len(filled))
-        return total / batches.n_rows
+        return batches.mean(total)
 
     def penalty(self) -> float:
         """Return alpha / 2 * sum_l ||W[l]||^2."""
@@ -114,6 +114,7 @@ class Objective:
                 gradient += self.gradient * (block.batch_size / batches.n_rows)
             total += block.total_loss(self.loss, len(filled))
         self.gradient[...] = gradient
+        batches.team.average(self.gradient, batches.n_rows)
         for _ in self.penalised():
             pass
-        return total / batches.n_rows + self.penalty(), self.gradient.copy()
+        return batches.mean(total) + self.penalty(), self.gradient.copy()

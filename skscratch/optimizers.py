@@ -19,7 +19,7 @@ those twice as fast as Python floats.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import isfinite, sqrt
+from math import isinf, sqrt
 from typing import Any, Protocol
 
 import numpy as np
@@ -50,7 +50,7 @@ class SGD:
     """Gradient descent with momentum.
 
     v <- momentum v - eta g,   theta <- theta + v                     (Polyak 1964)
-                               theta <- theta + momentum v - eta g    (Nesterov's, as in Sutskever et al. 2013)
+                               theta <- theta + momentum v - eta g    (Nesterov's; Sutskever et al. 2013)
 
     The velocity carries the learning rate, so a change of the rate acts on new gradients only.
     """
@@ -140,9 +140,11 @@ class Adam:
 
 def clip_to_norm(gradient: NDArray, max_norm: float) -> None:
     """Scale the gradient down to max_norm where its Euclidean norm is larger (Pascanu et al. 2013)."""
-    square = float(gradient.dot(gradient))
-    if not isfinite(square):
-        # The square of a finite float32 gradient may overflow.
-        square = float(np.sum(np.square(gradient, dtype=np.float64)))
-    if square > max_norm**2:
-        np.multiply(gradient, max_norm / sqrt(square), out=gradient)
+    norm = sqrt(gradient.dot(gradient))
+    if isinf(norm):
+        # The squares of a finite gradient may overflow; those of its ratios to the largest entry do not.
+        largest = np.abs(gradient).max()
+        np.divide(gradient, largest, out=gradient)
+        norm = sqrt(gradient.dot(gradient))
+    if norm > max_norm:
+        np.multiply(gradient, max_norm / norm, out=gradient)

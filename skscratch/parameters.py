@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Callable
 from numbers import Integral, Real
 from types import MethodType
@@ -14,6 +13,7 @@ from sklearn.metrics import get_scorer_names
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from .activations import ACTIVATIONS
+from .notices import notify
 
 CONSTRAINTS: dict[str, list] = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
@@ -27,7 +27,7 @@ CONSTRAINTS: dict[str, list] = {
     ],
     "learning_rate_init": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
     "power_t": [Interval(Real, 0, None, closed="left")],
-    "max_iter": [Interval(Integral, 1, None, closed="left")],
+    "max_iter": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
     "shuffle": ["boolean"],
     "random_state": ["random_state"],
     "tol": [Interval(Real, 0, None, closed="left")],
@@ -49,7 +49,7 @@ CONSTRAINTS: dict[str, list] = {
     "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
 }
 
-# What a solver cannot use. Where leaving it out would change the model that the user asked for, it is an error.
+# What a solver cannot use. Where that would change the model which the user asked for, it is an error.
 USELESS: dict[str, tuple[str, ...]] = {
     "sgd": ("beta_1", "beta_2", "epsilon", "max_fun"),
     "adam": ("momentum", "nesterovs_momentum", "max_fun"),
@@ -79,16 +79,15 @@ IMPOSSIBLE: dict[str, tuple[str, ...]] = {
 def check_solver_can_use(estimator: Any) -> None:
     """Warn of parameters that the solver ignores, and refuse those that it must not ignore."""
     solver, changed = estimator.solver, _changed(estimator)
-    if impossible := [name for name in IMPOSSIBLE[solver] if name in changed]:
+    if impossible := [name for name in IMPOSSIBLE[solver] if changed.get(name)]:
         raise ValueError(
-            f"solver={solver!r} cannot train with {_listed(impossible, changed)}. Use solver='sgd' or 'adam', or "
-            "set it back to its default."
+            f"solver={solver!r} cannot train with {_listed(impossible, changed)}. Use solver='sgd' or "
+            "'adam', or set it back to its default."
         )
     if useless := [name for name in USELESS[solver] if name in changed]:
-        warnings.warn(
+        notify(
             f"solver={solver!r} has no use for {_listed(useless, changed)}; the setting has no effect.",
             UserWarning,
-            stacklevel=6,
         )
 
 
@@ -100,7 +99,9 @@ def _changed(estimator: Any) -> dict[str, Any]:
 
 
 def _equal(value: Any, default: Any) -> bool:
-    return bool(np.array_equal(value, default)) if np.ndim(value) else value == default
+    if isinstance(value, (str, bytes)) or not hasattr(value, "__len__"):
+        return bool(value == default)
+    return isinstance(default, tuple) and list(value) == list(default)
 
 
 def _listed(names: list[str], values: dict[str, Any]) -> str:
@@ -111,7 +112,7 @@ def hidden_sizes(hidden_layer_sizes: Any) -> tuple[int, ...]:
     """Return the sizes of the hidden layers as a tuple."""
     given = hidden_layer_sizes
     sizes = (given,) if isinstance(given, Integral) else tuple(given)
-    if not all(isinstance(size, Integral) and size >= 1 for size in sizes):
+    if not all(isinstance(size, Integral) and int(size) >= 1 for size in sizes):
         raise ValueError(f"hidden_layer_sizes must be a positive int or a sequence of them, got {given!r}.")
     return tuple(int(size) for size in sizes)
 
@@ -130,12 +131,49 @@ def activation_names(activation: Any, n_hidden: int) -> list[str]:
 def dropout_rates(dropout: Any, n_hidden: int) -> list[float]:
     """Return the rate of each hidden layer."""
     rates = [dropout] * n_hidden if isinstance(dropout, Real) else list(dropout)
-    if len(rates) != n_hidden or not all(isinstance(rate, Real) and 0 <= rate < 1 for rate in rates):
+    if len(rates) != n_hidden or not all(isinstance(rate, Real) and 0 <= float(rate) < 1 for rate in rates):
         raise ValueError(
-            f"dropout must be a rate in [0, 1), or a sequence with one for each of the {n_hidden} hidden layers; "
-            f"got {dropout!r}."
+            f"dropout must be a rate in [0, 1), or a sequence with one for each of the {n_hidden} hidden "
+            f"layers; got {dropout!r}."
         )
     return [float(rate) for rate in rates]
+
+
+def penalty_strength(alpha: Any, weight_sum: float) -> float:
+    """Return alpha; "auto" is 3 / sum_i w_i, a prior that more data outweighs."""
+    return 3 / weight_sum if alpha == "auto" else float(alpha)
+
+
+def rows_per_batch(batch_size: Any, n_rows: int) -> int:
+    """Return the batch size; "auto" is a 64th of the rows, but at least 32 and at most 256."""
+    return min(max(32, n_rows // 64), 256) if batch_size == "auto" else int(batch_size)
+
+
+def anneals(learning_rate: Any) -> bool:
+    """Return whether the learning rate comes down by itself until max_iter."""
+    return callable(learning_rate) or learning_rate in ("cosine", "one_cycle")
+
+
+def first_rate(learning_rate_init: Any, solver: str, learning_rate: Any) -> float:
+    """Return the initial learning rate; "auto" depends on the solver and on whether the rate comes down."""
+    if learning_rate_init != "auto":
+        return float(learning_rate_init)
+    if anneals(learning_rate):
+        return {"sgd": 0.2, "adam": 0.005}[solver]
+    return {"sgd": 0.05, "adam": 0.001}[solver]
+
+
+def number_of_epochs(max_iter: Any, solver: str, learning_rate: Any, n_batches: int) -> int:
+    """Return the largest number of epochs.
+
+    "auto" is 200 where patience is to end training. Where the rate comes down by itself it is 30, or as many
+    as make 200 steps, which few rows need more than 30 epochs for.
+    """
+    if max_iter != "auto":
+        return int(max_iter)
+    if solver == "lbfgs" or not anneals(learning_rate):
+        return 200
+    return max(30, -(-200 // n_batches))
 
 
 class UnavailableMethodError(ValueError, AttributeError):
@@ -169,7 +207,7 @@ def why_no_partial_fit(estimator: Any) -> str | None:
         return "solver='lbfgs' has no partial_fit: it needs all rows at once. Use solver='sgd' or 'adam'."
     if isinstance(estimator.class_weight, str):
         return (
-            "class_weight='balanced' cannot be used with partial_fit, which never sees the whole of y. Pass a "
-            "dict; sklearn.utils.class_weight.compute_class_weight('balanced', ...) gives its values."
+            "class_weight='balanced' cannot be used with partial_fit, which never sees the whole of y. Pass "
+            "a dict; sklearn.utils.class_weight.compute_class_weight('balanced', ...) gives its values."
         )
     return None

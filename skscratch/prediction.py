@@ -36,8 +36,8 @@ def _rows_through(network: Network, X: NDArray | sp.csr_array, layer: int | None
             source = (SparseRows if sp.issparse(X) else DenseRows)(X, 1, size, dtype)
             work, Z = Workspace(network, size, training=False), np.empty((sizes[-1], size), dtype)
             result = (Z if layer is None else work.z[layer]).T
-        source.gather(slice(first, last), size)
-        network.scores(source.inputs[0], work, Z)
+        (x,) = source.gather(slice(first, last), size)
+        network.scores(x, work, Z)
         out[first:last] = result
     return out
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from math import isfinite
 from typing import Protocol
 
 
@@ -17,6 +18,16 @@ class EpochReport:
     seconds: float = 0.0
     validation_loss: float | None = None
     score: float | None = None
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether the parameters that the epoch ended with are usable."""
+        return isfinite(self.loss) and (self.validation_loss is None or isfinite(self.validation_loss))
+
+    @property
+    def watched(self) -> float:
+        """What training is judged by, of which less is better: the score if there is one, else the loss."""
+        return self.loss if self.score is None else -self.score
 
 
 class Ending(Enum):
@@ -44,6 +55,8 @@ class Outcome:
         What the validation gave for it.
     still_improving : bool
         Whether the last epoch was reached while patience on the training loss was not spent.
+    judged : bool
+        Whether there were validation rows.
     """
 
     ending: Ending = Ending.MAX_ITER
@@ -51,6 +64,16 @@ class Outcome:
     best_epoch: int = 0
     best_score: float | None = None
     still_improving: bool = False
+    judged: bool = False
+
+    @property
+    def grew(self) -> bool:
+        """Whether the last epoch's loss is more than twice the first one's."""
+        return len(self.reports) > 1 and self.reports[-1].loss > 2 * self.reports[0].loss
+
+    def is_hardly_better_than(self, guessing: float) -> bool:
+        """Return whether ten epochs or more have not brought the loss below four fifths of guessing's."""
+        return len(self.reports) >= 10 and self.reports[-1].loss > 0.8 * guessing
 
 
 class Listener(Protocol):

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_array
 
 from .targets import ClassWeight, Labels, Targets, class_tables, row_factors
+from .team import ALONE, Team
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,11 @@ class Rows:
         if self.weights is None:
             return float(self.n_rows)
         return float(np.sum(self.weights if self.index is None else self.weights[self.index]))
+
+    @property
+    def span(self) -> float:
+        """The largest absolute value in X."""
+        return max(float(self.X.max()), -float(self.X.min()))
 
     def only_positive(self) -> Rows:
         """Leave out rows that weigh nothing: they are as good as absent."""
@@ -86,7 +92,7 @@ def check_weights(sample_weight: ArrayLike | None, n_rows: int, name: str) -> ND
 
 
 def split_off_validation(
-    rows: Rows, labels: Labels, fraction: float, rng: np.random.Generator
+    rows: Rows, labels: Labels, fraction: float, rng: np.random.Generator, team: Team = ALONE
 ) -> tuple[Rows, Rows]:
     """Part rows into those to train on and those to validate on, each in its old order.
 
@@ -100,12 +106,14 @@ def split_off_validation(
     else:
         groups = [index[rows.targets.codes[index] == code] for code in range(len(labels.classes))]
         names = labels.classes.tolist()
-    too_small = [name for name, group in zip(names, groups, strict=True) if len(group) < 2]
+    sizes = team.total(*map(len, groups))
+    too_small = [name for name, size in zip(names, sizes, strict=True) if size < 2]
     if too_small:
         raise ValueError(
             "early_stopping=True splits off a validation set; every class needs a row there and another one "
-            f"to train on, but fewer than 2 rows with a positive weight exist of: {too_small}. Add rows of "
-            "these classes, pass X_val and y_val, or set early_stopping=False."
+            "to train on, but of these classes there are fewer than 2 rows with a positive weight: "
+            f"{too_small} (n_samples = {sum(sizes)}). Add rows of them, pass X_val and y_val, or set "
+            "early_stopping=False."
         )
     held_out = np.concatenate([rng.permutation(g)[: _share(len(g), fraction)] for g in groups])
     training = np.setdiff1d(index, held_out, assume_unique=True)

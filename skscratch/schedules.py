@@ -86,17 +86,19 @@ class Adaptive(Constant):
 class Annealed(Constant):
     """eta_0 times a function of the share f = t / max_iter of the epochs that are done.
 
-    From f = 1 on, which only ``partial_fit`` can reach, the rate stays at its end.
+    t counts from ``start``, the epoch at which this course of the rate began. A course takes max_iter epochs;
+    if training goes on after that, which only ``partial_fit`` can do, a new one begins (a warm restart:
+    Loshchilov & Hutter 2017, section 3).
     """
 
     anneals = True
 
-    def __init__(self, max_iter: int, shape: Callable[[float], float]) -> None:
-        self._max_iter, self._shape = max_iter, shape
+    def __init__(self, max_iter: int, shape: Callable[[float], float], start: int = 0) -> None:
+        self._shape, self._max_iter, self._start = shape, max_iter, start
 
     def fraction(self, epoch: int) -> float:
-        """Return f = t / max_iter, at most 1."""
-        return min(epoch / self._max_iter, 1.0)
+        """Return f = t / max_iter, in [0, 1)."""
+        return (epoch - self._start) % self._max_iter / self._max_iter
 
     def factor(self, epoch: int) -> float:
         """shape(f), which must be a finite number of at least 0."""
@@ -104,7 +106,7 @@ class Annealed(Constant):
         if not 0 <= factor < inf:
             raise ValueError(
                 f"learning_rate({self.fraction(epoch):g}) returned {factor}; a schedule must return a finite "
-                "factor of at least 0 for every fraction of the epochs in [0, 1]."
+                "factor of at least 0 for every fraction of the epochs in [0, 1)."
             )
         return factor
 
@@ -112,23 +114,23 @@ class Annealed(Constant):
 class Cosine(Annealed):
     """eta_t = eta_0 (1 + cos(pi f)) / 2  (Loshchilov & Hutter 2017, equation 5, one period)."""
 
-    def __init__(self, max_iter: int) -> None:
-        super().__init__(max_iter, lambda f: (1 + cos(pi * f)) / 2)
+    def __init__(self, max_iter: int, start: int = 0) -> None:
+        super().__init__(max_iter, lambda f: (1 + cos(pi * f)) / 2, start)
 
 
 class OneCycle(Annealed):
     """Warm up, then cool down to about zero, the momentum going the other way (Smith & Topin 2018).
 
-    The rate rises along half a cosine from eta_0 / 25 to eta_0 at f = ``warm_up``, and falls along another to
-    0 at f = 1. The momentum's distance from 1 is halved where the rate is lowest and half as large again where
-    it is highest: .9 moves between .95 and .85. A momentum of 0 stays 0.
+    The rate rises along half a cosine from eta_0 / 25 to eta_0 at f = ``warm_up``, and falls along another
+    to 0 at f = 1. The momentum's distance from 1 is halved where the rate is lowest and half as large again
+    where it is highest: .9 moves between .95 and .85. A momentum of 0 stays 0.
     """
 
     start = 1 / 25
     warm_up = 0.3
 
-    def __init__(self, max_iter: int) -> None:
-        super().__init__(max_iter, self._height)
+    def __init__(self, max_iter: int, start: int = 0) -> None:
+        super().__init__(max_iter, self._height, start)
 
     def _height(self, f: float) -> float:
         if f < self.warm_up:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -18,7 +19,7 @@ class TrainingState:
         Seed of the validation split; kept, so that a warm start validates on the same rows.
     solver : str
         The solver that ``memory`` belongs to.
-    memory : dict or None
+    memory : dict
         The optimizer's vectors and counts.
     epoch : int
         Epochs trained so far, over all calls.
@@ -28,10 +29,10 @@ class TrainingState:
         How often ``learning_rate="adaptive"`` has divided the rate.
     """
 
-    rng: dict[str, Any]
+    rng: Mapping[str, Any]
     split_seed: int
     solver: str = ""
-    memory: dict[str, Any] | None = None
+    memory: dict[str, Any] = field(default_factory=dict)
     epoch: int = 0
     schedule_start: int = 0
     divisions: int = 0

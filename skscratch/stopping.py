@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import copy
 import math
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .state import TrainingState
 
 
 class Patience:
     """Spent after ``n_iter_no_change`` epochs in a row without an improvement that counts.
 
-    An improvement counts if the watched value, of which less is better, falls more than ``tol`` below the last
-    value that counted (Prechelt 1998, section 2). Slow progress in many small steps therefore counts in the end.
+    An improvement counts if the watched value, of which less is better, falls more than ``tol`` below the
+    last value that counted (Prechelt 1998, section 2). So slow progress in small steps counts in the end.
     """
 
     def __init__(self, n_iter_no_change: float, tol: float) -> None:
@@ -41,50 +43,61 @@ class Patience:
 class Best:
     """The parameters of the epoch with the lowest watched value; a copy, never an alias."""
 
-    def __init__(self, theta: NDArray) -> None:
-        self._theta = theta.copy()
-        self.value = math.inf
-        self.epoch = 0
+    def __init__(self) -> None:
+        self._kept: tuple[float, int, NDArray | None] = (math.inf, 0, None)
+
+    @property
+    def value(self) -> float:
+        """The lowest value so far."""
+        return self._kept[0]
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that it belongs to; 0 before there is one."""
+        return self._kept[1]
 
     def offer(self, value: float, theta: NDArray, epoch: int) -> None:
-        """Keep theta if its value is below every one before."""
+        """Keep a copy of theta if its value is below every one before."""
         if value < self.value:
-            np.copyto(self._theta, theta)
-            self.value, self.epoch = value, epoch
+            self._kept = (value, epoch, theta.copy())
 
     def restore(self, theta: NDArray) -> None:
-        """Overwrite theta with the best parameters, if any epoch was offered."""
-        if self.epoch:
-            np.copyto(theta, self._theta)
+        """Overwrite theta with the best parameters, if any were offered."""
+        if self._kept[2] is not None:
+            np.copyto(theta, self._kept[2])
 
 
-def diverged(loss: float, theta: NDArray) -> bool:
-    """Return whether the loss or any parameter has left the finite numbers."""
-    return not (math.isfinite(loss) and np.isfinite(theta).all())
+ALARM = 100.0
+
+
+def diverged(loss: float, theta: NDArray, present_loss: Callable[[], float]) -> bool:
+    """Return whether the loss or any parameter has left the finite numbers.
+
+    The loss of an epoch is measured while the parameters still move. Where it is alarmingly high, the one of
+    the parameters that the epoch left behind is computed as well.
+    """
+    if not (math.isfinite(loss) and np.isfinite(theta).all()):
+        return True
+    return loss > ALARM and not math.isfinite(present_loss())
 
 
 class Checkpoint:
-    """Parameters and optimizer memory as an epoch found them, so that a failed epoch can be undone."""
+    """A training as it stood after its last whole epoch, so that what came after can be undone.
 
-    def __init__(self, theta: NDArray, memory: dict[str, Any]) -> None:
-        self._theta, self._memory = theta, memory
-        self._saved_theta = np.empty_like(theta)
-        self._saved_memory = copy.deepcopy(memory)
+    It is complete when it exists, and is put in the place of the one before by a single assignment: an
+    interrupt at any moment finds either the one or the other.
+    """
 
-    def save(self) -> None:
-        """Take note of the present."""
-        np.copyto(self._saved_theta, self._theta)
-        _copy_into(self._saved_memory, self._memory)
+    def __init__(self, theta: NDArray, state: TrainingState, n_reports: int) -> None:
+        self.n_reports = n_reports
+        self._theta, self._state = theta.copy(), copy.deepcopy(vars(state))
 
-    def restore(self) -> None:
-        """Go back to what was saved."""
-        np.copyto(self._theta, self._saved_theta)
-        _copy_into(self._memory, self._saved_memory)
-
-
-def _copy_into(target: dict[str, Any], source: dict[str, Any]) -> None:
-    for name, value in source.items():
-        if isinstance(value, np.ndarray):
-            np.copyto(target[name], value)
-        else:
-            target[name] = value
+    def restore(self, theta: NDArray, state: TrainingState) -> None:
+        """Bring theta, the optimizer's memory and the rest of the state back to what they were."""
+        np.copyto(theta, self._theta)
+        for name, value in self._state["memory"].items():
+            if isinstance(value, np.ndarray):
+                np.copyto(state.memory[name], value)
+            else:
+                state.memory[name] = value
+        vars(state).update({name: value for name, value in self._state.items() if name != "memory"})

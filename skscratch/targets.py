@@ -45,7 +45,7 @@ class Targets:
         n_batches, n_outputs, batch_size = Y.shape
         if self.kind == "multiclass":
             codes = self.codes[rows].reshape(n_batches, 1, batch_size)
-            np.equal(codes, np.arange(n_outputs)[:, np.newaxis], out=Y)
+            np.equal(codes, np.arange(n_outputs, dtype=codes.dtype)[:, np.newaxis], out=Y)
         else:
             codes = self.codes[rows].reshape(n_batches, batch_size, n_outputs)
             np.copyto(Y, codes.transpose(0, 2, 1))
@@ -68,7 +68,13 @@ class Labels:
     def seen_in(cls, y: ArrayLike) -> Labels:
         """Return the labels that y holds."""
         check_classification_targets(y)
-        if type_of_target(y).startswith("multilabel"):
+        kind = type_of_target(y)
+        if kind == "multiclass-multioutput":
+            raise ValueError(
+                f"y has {np.shape(y)[1]} columns of several classes each (multiclass-multioutput). Pass one "
+                "column of classes or a table of 0 and 1; MultiOutputClassifier trains a network per column."
+            )
+        if kind.startswith("multilabel"):
             return cls("multilabel", np.arange(np.shape(y)[1]))
         return cls.of_classes(np.unique(column_or_1d(y)), multilabel=False)
 
@@ -103,8 +109,8 @@ class Labels:
             )
         y = column_or_1d(y)
         present, inverse = np.unique(y, return_inverse=True)
-        unseen = np.setdiff1d(present, self.classes)
-        if unseen.size:
+        unseen = sorted(set(present.tolist()) - set(self.classes.tolist()), key=str)
+        if unseen:
             raise ValueError(
                 f"{name} holds labels that are not among the classes: {unseen}. Expected only labels of "
                 f"{self.classes}; with partial_fit, name every class in the first call's `classes`."
@@ -112,7 +118,7 @@ class Labels:
         codes = np.searchsorted(self.classes, present)
         return codes.astype(np.min_scalar_type(len(self.classes)))[inverse.reshape(-1)]
 
-    def _encode_table(self, y: ArrayLike, name: str) -> NDArray:
+    def _encode_table(self, y: Any, name: str) -> NDArray:
         table = y.toarray() if sp.issparse(y) else check_array(y, input_name=name)
         if table.shape[1] != len(self.classes):
             raise ValueError(
@@ -147,14 +153,13 @@ def class_tables(
     if labels.kind != "multilabel":
         return [_class_table(class_weight, labels.classes, codes, weights)]
     n_labels = len(labels.classes)
-    if isinstance(class_weight, str):
-        class_weight = [class_weight] * n_labels
-    if isinstance(class_weight, Mapping) or class_weight is None or len(class_weight) != n_labels:
+    per_label: Any = [class_weight] * n_labels if isinstance(class_weight, str) else class_weight
+    if isinstance(per_label, Mapping) or per_label is None or len(per_label) != n_labels:
         raise ValueError(
-            "For multilabel y, class_weight must be None, 'balanced' or a list with one dict {0: weight, 1: weight} "
-            f"for each of the {n_labels} labels. Got {class_weight!r}."
+            "For multilabel y, class_weight must be None, 'balanced' or a list with one dict {0: weight, "
+            f"1: weight}} for each of the {n_labels} labels. Got {class_weight!r}."
         )
-    columns = zip(class_weight, codes.T, strict=True)
+    columns = zip(per_label, codes.T, strict=True)
     return [_class_table(weight, np.arange(2), column, weights) for weight, column in columns]
 
 
@@ -172,7 +177,7 @@ def _class_table(class_weight: Any, classes: NDArray, codes: NDArray, weights: N
         return np.where(present, totals[present].sum() / (present.sum() * totals), 1.0)
     if not isinstance(class_weight, Mapping):
         raise ValueError(
-            f"class_weight must be None, 'balanced' or a dict that maps classes to weights, got {class_weight!r}."
+            f"class_weight must be None, 'balanced' or a dict from classes to weights, got {class_weight!r}."
         )
     labels = classes.tolist()
     unknown = [label for label in class_weight if label not in labels]
@@ -181,7 +186,7 @@ def _class_table(class_weight: Any, classes: NDArray, codes: NDArray, weights: N
     # misspelt name would go unnoticed.
     if unknown and unweighted:
         raise ValueError(
-            f"class_weight names {unknown}, which y does not hold, and leaves out {unweighted}, which it does."
+            f"class_weight names {unknown}, which y does not hold, but not {unweighted}, which it does."
         )
     table = np.array([class_weight.get(label, 1.0) for label in labels], float)
     if not np.isfinite(table).all() or (table < 0).any():

@@ -31,11 +31,15 @@ class Validation:
     batches: Batches
     score: Callable[[], float] | None = None
 
-    def judge(self, report: EpochReport) -> float:
-        """Measure the present parameters and return what is watched, of which less is better."""
+    def judge(self, report: EpochReport) -> None:
+        """Measure the present parameters and note the result."""
         report.validation_loss = self.objective.data_loss(self.batches)
         report.score = -report.validation_loss if self.score is None else float(self.score())
-        return -report.score
+        if self.score and not np.isfinite(report.score):
+            raise ValueError(
+                f"The scorer returned {report.score} for the validation rows after epoch {report.epoch}; "
+                "only finite numbers can judge a training. Choose another scoring, or other validation rows."
+            )
 
 
 class Trainer:
@@ -79,35 +83,25 @@ class Trainer:
         self.eta_0, self.momentum, self.shuffle = eta_0, momentum, shuffle
         self.max_grad_norm, self._rng = max_grad_norm, rng
         rng.bit_generator.state = state.rng
-        self._checkpoint = Checkpoint(objective.network.theta, optimizer.memory)
 
-    def run_epoch(self) -> EpochReport:
-        """Take one pass over the rows and report it; an epoch that fails leaves no trace.
+    def run_epoch(self, validation: Validation | None = None) -> EpochReport:
+        """Take one pass over the rows, judge what came of it and report both.
 
         The loss is the objective as training met it: the mean over the batches, each before its own step,
-        and the penalty of the parameters that the epoch began with.
+        and the penalty of the parameters that the epoch began with. It is infinite if training diverged.
         """
-        state, schedule = self.state, self.schedule
-        start = perf_counter()
-        epoch = state.epoch - state.schedule_start
-        eta = self.eta_0 * schedule.factor(epoch)
-        self.optimizer.begin_epoch(eta, schedule.momentum(epoch, self.momentum))
-        self._checkpoint.save()
-        try:
-            loss = self._pass_over_rows()
-        except BaseException:
-            self._undo_epoch()
-            raise
-        if diverged(loss, self.objective.network.theta):
-            self._undo_epoch()
-            return EpochReport(state.epoch + 1, np.inf, eta, perf_counter() - start)
+        state, schedule, start = self.state, self.schedule, perf_counter()
+        eta = self.eta_0 * schedule.factor(state.epoch)
+        self.optimizer.begin_epoch(eta, schedule.momentum(state.epoch, self.momentum))
+        report = EpochReport(state.epoch + 1, self._pass_over_rows(), eta)
+        if diverged(report.loss, self.objective.network.theta, self.present_loss):
+            report.loss = np.inf
+        elif validation:
+            validation.judge(report)
         state.rng = self._rng.bit_generator.state
         state.epoch += 1
-        return EpochReport(state.epoch, loss, eta, perf_counter() - start)
-
-    def _undo_epoch(self) -> None:
-        self._checkpoint.restore()
-        self._rng.bit_generator.state = self.state.rng
+        report.seconds = perf_counter() - start
+        return report
 
     def _pass_over_rows(self) -> float:
         batches, loss = self.batches, self.objective.loss
@@ -119,12 +113,19 @@ class Trainer:
             total += block.total_loss(loss, len(filled))
             if not np.isfinite(total):
                 break
-        return total / batches.n_rows + penalty
+        while batches.team.average(self.objective.gradient, 0):
+            # The rows here are used up, but others in the team still have some.
+            self._update()
+        return batches.mean(total) + penalty
 
     def step(self, batch: Batch) -> None:
         """Take one step: the gradient of the batch, then the update of the parameters."""
+        self.objective.data_gradient(batch)
+        self.batches.team.average(self.objective.gradient, batch.Y.shape[-1])
+        self._update()
+
+    def _update(self) -> None:
         objective = self.objective
-        objective.data_gradient(batch)
         pieces: Iterable[Piece] = objective.penalised()
         if self.max_grad_norm is not None:
             pieces = list(pieces)
@@ -160,38 +161,51 @@ class Trainer:
         KeyboardInterrupt
             If it comes before the first epoch has ended.
         """
-        theta = self.objective.network.theta
-        outcome, best = Outcome(), Best(theta) if validation else None
+        theta, state = self.objective.network.theta, self.state
+        outcome, best = Outcome(judged=validation is not None), Best()
+        checkpoint = Checkpoint(theta, state, 0)
         try:
             for _ in range(max_iter):
                 if listener:
                     listener.begin_epoch()
-                report = self.run_epoch()
-                if not np.isfinite(report.loss):
+                report = self.run_epoch(validation)
+                if not report.is_finite:
                     outcome.ending = Ending.DIVERGED
                     break
-                watched = validation.judge(report) if validation else report.loss
-                if best:
-                    best.offer(watched, theta, report.epoch)
+                if validation:
+                    best.offer(report.watched, theta, report.epoch)
                 outcome.reports.append(report)
+                checkpoint = Checkpoint(theta, state, len(outcome.reports))
                 if listener and listener.end_epoch(report):
                     outcome.ending = Ending.STOPPED
                     break
-                if patience and patience.is_spent_by(watched):
+                if patience and patience.is_spent_by(report.watched):
                     if not self.schedule.on_plateau():
                         outcome.ending = Ending.CONVERGED
                         break
                     patience.restart()
-        except KeyboardInterrupt:
-            if not outcome.reports:
+            if outcome.ending is Ending.DIVERGED:
+                self._go_back(checkpoint, outcome)
+        except BaseException as error:
+            self._go_back(checkpoint, outcome)
+            if not isinstance(error, KeyboardInterrupt) or not outcome.reports:
                 raise
             outcome.ending = Ending.INTERRUPTED
-        if best and best.epoch:
+        if best.epoch:
             best.restore(theta)
             outcome.best_epoch, outcome.best_score = best.epoch, -best.value
         if outcome.ending is Ending.MAX_ITER and patience and not validation:
             outcome.still_improving = max_iter > patience.limit
         return outcome
+
+    def _go_back(self, checkpoint: Checkpoint, outcome: Outcome) -> None:
+        checkpoint.restore(self.objective.network.theta, self.state)
+        self._rng.bit_generator.state = self.state.rng
+        del outcome.reports[checkpoint.n_reports :]
+
+    def guessing_loss(self) -> float:
+        """Return the loss of equal probabilities for all outcomes."""
+        return self.objective.loss.guessing(self.batches.n_outputs)
 
     def present_loss(self) -> float:
         """Return the objective for the present parameters, over all training rows."""

@@ -1,0 +1,563 @@
+"""Displays: pictures of a training and of what the first layer has learned.
+
+They follow scikit-learn's conventions for displays: a class method takes fitted estimators and draws, the
+object that it returns holds the data and can draw them again with ``plot``, and what was drawn is kept in
+attributes that end in an underscore. matplotlib is imported only when something is drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil, sqrt
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import check_is_fitted
+
+STYLES = {"training": "-", "validation": "--", "score": "-.", "learning rate": ":"}
+COLORS = {"training": "C0", "validation": "C1", "score": "C2", "learning rate": "C7"}
+LOSS_LABELS = {"training": "training: log loss", "validation": "validation: log loss"}
+
+
+@dataclass(frozen=True)
+class TrainingCurves:
+    """What one training recorded, epoch by epoch.
+
+    Parameters
+    ----------
+    training : ndarray of shape (n_epochs,)
+        ``loss_curve_``, the objective on the rows that were trained on.
+    penalised : bool
+        Whether ``training`` holds an L2 penalty besides the log loss.
+    validation : ndarray or None
+        ``validation_loss_curve_``, the log loss on the validation rows, without penalty.
+    score : ndarray or None
+        ``validation_scores_``, where they are more than the negative validation loss.
+    score_name : str
+        What the score is called.
+    learning_rate : ndarray or None
+        ``learning_rate_curve_``.
+    best_epoch : int or None
+        ``best_iter_``, the epoch whose parameters were kept, counted from 1.
+    """
+
+    training: NDArray
+    penalised: bool = True
+    validation: NDArray | None = None
+    score: NDArray | None = None
+    score_name: str = "score"
+    learning_rate: NDArray | None = None
+    best_epoch: int | None = None
+
+    @classmethod
+    def of(cls, estimator: Any) -> Self:
+        """Return the curves of a fitted classifier, or of the last one in a pipeline or search."""
+        clf = _classifier_in(estimator)
+        training = _curve(clf, "loss_curve_")
+        if training is None:
+            raise ValueError(
+                f"{type(clf).__name__} holds no loss_curve_ of at least one epoch: there is nothing to draw."
+            )
+        scoring = getattr(clf, "scoring", "accuracy")
+        score = None if isinstance(scoring, str) and scoring == "loss" else _curve(clf, "validation_scores_")
+        return cls(
+            training,
+            penalised=getattr(clf, "alpha", 0) != 0,
+            validation=_curve(clf, "validation_loss_curve_"),
+            score=score,
+            score_name=scoring if isinstance(scoring, str) else getattr(scoring, "__name__", "score"),
+            learning_rate=_curve(clf, "learning_rate_curve_"),
+            best_epoch=getattr(clf, "best_iter_", None),
+        )
+
+    def items(self, *, learning_rate: bool) -> list[tuple[str, NDArray]]:
+        """Return the curves that exist, with what they show."""
+        curves = [("training", self.training), ("validation", self.validation), ("score", self.score)]
+        if learning_rate:
+            curves.append(("learning rate", self.learning_rate))
+        return [(quantity, curve) for quantity, curve in curves if curve is not None]
+
+    def epochs(self, curve: NDArray) -> NDArray:
+        """Return the epochs that a curve belongs to; one that is shorter than the training ends with it."""
+        last = len(self.training)
+        return np.arange(last - len(curve), last) + 1
+
+    def best_point(self) -> tuple[str, float] | None:
+        """Return which curve chose the best epoch, and its value there."""
+        quantity = "validation" if self.score is None else "score"
+        curve = self.validation if self.score is None else self.score
+        if curve is None or self.best_epoch is None:
+            return None
+        value = curve[self.epochs(curve) == self.best_epoch]
+        return (quantity, float(value[0])) if value.size else None
+
+
+class LossCurveDisplay:
+    """Loss curves of one or several trainings.
+
+    It is recommended to use :meth:`from_estimator` or :meth:`from_estimators` to create a display. All
+    parameters are stored as attributes.
+
+    The losses stand on the left axis: training loss, and with early stopping the validation loss. A
+    validation score other than the loss stands on a right axis of its own, and so does the learning rate
+    when it is asked for. A dot marks the best epoch, whose parameters the estimator kept.
+
+    Parameters
+    ----------
+    curves : dict of {str: TrainingCurves}
+        What to draw, under the names that the legend shows.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Axes with the losses.
+    score_ax_ : matplotlib Axes or None
+        Axes with the validation scores.
+    learning_rate_ax_ : matplotlib Axes or None
+        Axes with the learning rates.
+    figure_ : matplotlib Figure
+        Figure that holds them.
+    lines_ : dict of {str: dict of {str: matplotlib Line2D}}
+        The lines by name of the training and by what they show: "training", "validation", "score",
+        "learning rate" and "best epoch", as far as they exist.
+    legend_ : matplotlib Legend
+        The legend.
+
+    See Also
+    --------
+    FirstLayerDisplay : The weights of the first layer as images.
+
+    Notes
+    -----
+    Training and validation loss differ in three ways that have nothing to do with overfitting. The
+    training loss holds the L2 penalty and the validation loss does not, as the labels say. An epoch's
+    training loss is the mean over its batches, each taken before its own step, while the validation loss is
+    measured after the last one, half an epoch later on average. And dropout and label smoothing act on the
+    training loss only. A validation loss below the training loss is therefore no mistake.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skscratch import LossCurveDisplay, ScratchMLPClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> clf = ScratchMLPClassifier(8, early_stopping=True, random_state=0).fit(X / 16, y)
+    >>> display = LossCurveDisplay.from_estimator(clf)
+    >>> display.ax_.get_ylabel()
+    'loss'
+    >>> sorted(display.lines_["ScratchMLPClassifier"])
+    ['best epoch', 'training', 'validation']
+
+    The curves of a long training are easier to read on a logarithmic scale:
+
+    >>> display.ax_.set_yscale("log")
+    """
+
+    ax_: Any
+    score_ax_: Any
+    learning_rate_ax_: Any
+    figure_: Any
+    lines_: dict[str, dict[str, Any]]
+    legend_: Any
+
+    def __init__(self, *, curves: Mapping[str, TrainingCurves]) -> None:
+        self.curves = curves
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        *,
+        name: str | None = None,
+        ax: Any = None,
+        learning_rate: bool = False,
+        line_kw: dict[str, Any] | None = None,
+    ) -> Self:
+        """Draw the curves of a fitted classifier.
+
+        Parameters
+        ----------
+        estimator : estimator
+            A fitted ScratchMLPClassifier, a pipeline that ends in one, or a search whose best estimator is
+            either. Other classifiers with a ``loss_curve_``, such as scikit-learn's MLPClassifier, work too.
+        name : str, default=None
+            Key of the curves in ``lines_``; None takes the name of the classifier's class.
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a new figure.
+        learning_rate : bool, default=False
+            Whether to draw the learning rate as well.
+        line_kw : dict, default=None
+            Passed to matplotlib's ``plot`` for every curve.
+
+        Returns
+        -------
+        display : LossCurveDisplay
+
+        Examples
+        --------
+        .. plot::
+
+            >>> from sklearn.datasets import load_digits
+            >>> from skscratch import LossCurveDisplay, ScratchMLPClassifier
+            >>> X, y = load_digits(return_X_y=True)
+            >>> clf = ScratchMLPClassifier(32, learning_rate="cosine", max_iter=30, random_state=0)
+            >>> clf.set_params(early_stopping=True, scoring="accuracy").fit(X / 16, y)
+            ScratchMLPClassifier(...)
+            >>> LossCurveDisplay.from_estimator(clf, learning_rate=True)
+            <...>
+        """
+        name = type(_classifier_in(estimator)).__name__ if name is None else name
+        return cls.from_estimators({name: estimator}, ax=ax, learning_rate=learning_rate, line_kw=line_kw)
+
+    @classmethod
+    def from_estimators(
+        cls,
+        estimators: Mapping[str, Any],
+        *,
+        ax: Any = None,
+        learning_rate: bool = False,
+        line_kw: dict[str, Any] | None = None,
+    ) -> Self:
+        """Draw the curves of several fitted classifiers together.
+
+        Colours tell the classifiers apart, and the style of a line what it shows.
+
+        Parameters
+        ----------
+        estimators : dict of {str: estimator}
+            The classifiers by the names that the legend shows; each may be whatever :meth:`from_estimator`
+            takes.
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a new figure.
+        learning_rate : bool, default=False
+            Whether to draw the learning rates as well.
+        line_kw : dict, default=None
+            Passed to matplotlib's ``plot`` for every curve.
+
+        Returns
+        -------
+        display : LossCurveDisplay
+
+        Examples
+        --------
+        .. plot::
+
+            >>> from sklearn.datasets import load_digits
+            >>> from skscratch import LossCurveDisplay, ScratchMLPClassifier
+            >>> X, y = load_digits(return_X_y=True)
+            >>> trained = {}
+            >>> for n in (8, 32):
+            ...     clf = ScratchMLPClassifier(n, early_stopping=True, max_iter=40, random_state=0)
+            ...     trained[f"{n} units"] = clf.fit(X / 16, y)
+            >>> LossCurveDisplay.from_estimators(trained)
+            <...>
+        """
+        display = cls(curves={name: TrainingCurves.of(clf) for name, clf in estimators.items()})
+        return display.plot(ax, learning_rate=learning_rate, line_kw=line_kw)
+
+    def plot(
+        self, ax: Any = None, *, learning_rate: bool = False, line_kw: dict[str, Any] | None = None
+    ) -> Self:
+        """Draw the curves.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a new figure.
+        learning_rate : bool, default=False
+            Whether to draw the learning rates as well.
+        line_kw : dict, default=None
+            Passed to matplotlib's ``plot`` for every curve.
+
+        Returns
+        -------
+        display : LossCurveDisplay
+            This object, with what was drawn in its attributes.
+        """
+        if not self.curves:
+            raise ValueError("There are no curves to draw.")
+        if learning_rate and all(curves.learning_rate is None for curves in self.curves.values()):
+            raise ValueError(
+                "learning_rate=True, but no learning rate was recorded (solver='lbfgs' has none)."
+            )
+        new_figure = ax is None
+        ax = _new_axes(type(self), layout="constrained") if new_figure else ax
+        self.ax_, self.figure_, self.lines_ = ax, ax.figure, {}
+        axes = {"training": ax, "validation": ax} | self._right_axes(learning_rate)
+        self.score_ax_, self.learning_rate_ax_ = axes.get("score"), axes.get("learning rate")
+        for i, (name, curves) in enumerate(self.curves.items()):
+            self.lines_[name] = {}
+            for quantity, curve in curves.items(learning_rate=learning_rate):
+                style = {"color": self._color(i, quantity), "linestyle": STYLES[quantity]}
+                # A line through a single point would not show.
+                style |= {"marker": "."} if len(curve) == 1 else {}
+                (line,) = axes[quantity].plot(curves.epochs(curve), curve, **(style | (line_kw or {})))
+                self.lines_[name][quantity] = line
+            if best := curves.best_point():
+                quantity, value = best
+                (dot,) = axes[quantity].plot(
+                    curves.best_epoch,
+                    value,
+                    marker="o",
+                    linestyle="none",
+                    color=self.lines_[name][quantity].get_color(),
+                )
+                self.lines_[name]["best epoch"] = dot
+        ax.set(xlabel="epoch", ylabel="loss")
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        self._add_legend(topmost=list(axes.values())[-1], room_below=new_figure)
+        return self
+
+    def _right_axes(self, learning_rate: bool) -> dict[str, Any]:
+        """Return the axes on the right: one for the scores, and further out one for the rates."""
+        axes: dict[str, Any] = {}
+        score_names = {c.score_name for c in self.curves.values() if c.score is not None}
+        if score_names:
+            axes["score"] = self.ax_.twinx()
+            axes["score"].set_ylabel(f"validation {'score' if len(score_names) > 1 else min(score_names)}")
+        if learning_rate:
+            axes["learning rate"] = self.ax_.twinx()
+            axes["learning rate"].set_ylabel("learning rate")
+            if score_names:
+                axes["learning rate"].spines["right"].set_position(("outward", 55))
+        return axes
+
+    def _color(self, i: int, quantity: str) -> str:
+        """Return the colour of what is shown; where there are several trainings, that of the i-th one."""
+        return COLORS[quantity] if len(self.curves) == 1 else f"C{i}"
+
+    def _label(self, quantity: str) -> str:
+        """Return what the legend calls a quantity, for all trainings together."""
+        if quantity == "training" and any(curves.penalised for curves in self.curves.values()):
+            return f"{LOSS_LABELS[quantity]} + L2 penalty"
+        if quantity == "score":
+            return str(self.score_ax_.get_ylabel())
+        if quantity == "best epoch" and len(self.curves) == 1:
+            return f"best epoch: {next(iter(self.curves.values())).best_epoch}"
+        return LOSS_LABELS.get(quantity, quantity)
+
+    def _add_legend(self, topmost: Any, room_below: bool) -> None:
+        """Explain each quantity once, and before that each training, if there are several.
+
+        Lines on several axes leave no room among them: then the legend stands below, if the figure is new,
+        and otherwise on the axes that are drawn last, so that no line crosses it.
+        """
+        from matplotlib.lines import Line2D
+
+        handles: dict[str, Any] = {}
+        several = len(self.lines_) > 1
+        if several:
+            for name, lines in self.lines_.items():
+                handles[name] = Line2D([], [], color=lines["training"].get_color(), linewidth=4)
+        for lines in self.lines_.values():
+            for quantity, line in lines.items():
+                if self._label(quantity) not in handles:
+                    handle = Line2D([], [])
+                    handle.update_from(line)
+                    handle.set_color("0.3" if several else line.get_color())
+                    handles[self._label(quantity)] = handle
+        parts = handles.values(), handles.keys()
+        if topmost is self.ax_:
+            self.legend_ = topmost.legend(*parts, loc="best")
+        elif room_below:
+            self.legend_ = self.figure_.legend(*parts, loc="outside lower center", ncols=2)
+        else:
+            # Losses fall and scores rise.
+            self.legend_ = topmost.legend(*parts, loc="center right")
+
+
+class FirstLayerDisplay:
+    """The weights of the first layer, each unit's as an image.
+
+    Where the features are pixels, the weights with which a unit of the first hidden layer looks at them are
+    an image too: red where a bright pixel excites the unit, blue where it inhibits it. It is recommended to
+    use :meth:`from_estimator` to create a display. All parameters are stored as attributes.
+
+    Parameters
+    ----------
+    images : array-like of shape (n_units, height, width)
+        One image for each unit.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Axes with the images, side by side in rows.
+    figure_ : matplotlib Figure
+        Figure that holds them.
+    im_ : matplotlib AxesImage
+        All images as one.
+    colorbar_ : matplotlib Colorbar or None
+        What the colours mean.
+
+    See Also
+    --------
+    LossCurveDisplay : Loss curves of one or several trainings.
+
+    Notes
+    -----
+    All units share one scale, symmetric about zero, so that colours can be compared. A pixel that is always
+    zero gives its weights no gradient: they keep what is left of their random start, which the L2 penalty
+    slowly takes away. Flat noise at the border of handwritten digits is just that. A blank image is a unit
+    that has died: it never speaks, so only the penalty moves its weights.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skscratch import FirstLayerDisplay, ScratchMLPClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> clf = ScratchMLPClassifier(16, random_state=0, early_stopping=True).fit(X / 16, y)
+    >>> display = FirstLayerDisplay.from_estimator(clf, image_shape=(8, 8))
+    >>> display.images.shape
+    (16, 8, 8)
+    """
+
+    ax_: Any
+    figure_: Any
+    im_: Any
+    colorbar_: Any
+
+    def __init__(self, *, images: ArrayLike) -> None:
+        self.images = images
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        *,
+        image_shape: tuple[int, int],
+        units: Sequence[int] | None = None,
+        ax: Any = None,
+        n_columns: int | None = None,
+        colorbar: bool = True,
+        im_kw: dict[str, Any] | None = None,
+    ) -> Self:
+        """Draw the weights of a fitted classifier's first layer.
+
+        Parameters
+        ----------
+        estimator : estimator
+            A fitted ScratchMLPClassifier, a pipeline that ends in one, or a search whose best estimator is
+            either. Any classifier with ``coefs_`` will do.
+        image_shape : tuple of (height, width)
+            Shape of an image; height times width is the number of features that the classifier was fitted on.
+        units : sequence of int, default=None
+            Which units to draw, in this order; None draws all of them.
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a new figure.
+        n_columns : int, default=None
+            Number of images in a row; None makes the whole about as wide as it is high.
+        colorbar : bool, default=True
+            Whether to draw a colour bar.
+        im_kw : dict, default=None
+            Passed to matplotlib's ``imshow``.
+
+        Returns
+        -------
+        display : FirstLayerDisplay
+
+        Examples
+        --------
+        .. plot::
+
+            >>> from sklearn.datasets import load_digits
+            >>> from skscratch import FirstLayerDisplay, ScratchMLPClassifier
+            >>> X, y = load_digits(return_X_y=True)
+            >>> clf = ScratchMLPClassifier(16, random_state=0, early_stopping=True).fit(X / 16, y)
+            >>> FirstLayerDisplay.from_estimator(clf, image_shape=(8, 8))
+            <...>
+        """
+        clf = _classifier_in(estimator)
+        W = clf.coefs_[0]
+        if np.shape(image_shape) != (2,) or int(np.prod(image_shape)) != W.shape[0]:
+            raise ValueError(
+                f"image_shape={tuple(image_shape)} must be a height and a width whose product is the number "
+                f"of features that the classifier was fitted on, which is {W.shape[0]}."
+            )
+        columns = W.T if units is None else W.T[list(units)]
+        display = cls(images=columns.reshape(-1, *image_shape))
+        return display.plot(ax, n_columns=n_columns, colorbar=colorbar, im_kw=im_kw)
+
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        n_columns: int | None = None,
+        colorbar: bool = True,
+        im_kw: dict[str, Any] | None = None,
+    ) -> Self:
+        """Draw the images.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a new figure.
+        n_columns : int, default=None
+            Number of images in a row; None makes the whole about as wide as it is high.
+        colorbar : bool, default=True
+            Whether to draw a colour bar.
+        im_kw : dict, default=None
+            Passed to matplotlib's ``imshow``.
+
+        Returns
+        -------
+        display : FirstLayerDisplay
+            This object, with what was drawn in its attributes.
+        """
+        images = np.asarray(self.images)
+        if images.ndim != 3 or not len(images):
+            raise ValueError(f"images must have the shape (n_units, height, width), got {images.shape}.")
+        canvas = _side_by_side(images, n_columns)
+        if ax is None:
+            height, width = canvas.shape
+            # As high as the images need at a width of 6.4 inches, a seventh of which is for the colour bar.
+            ax = _new_axes(type(self), layout="constrained", figsize=(6.4, 5.5 * height / width))
+        largest = float(np.abs(images).max())
+        style = {"cmap": "RdBu_r", "vmin": -largest, "vmax": largest, "interpolation": "nearest"}
+        self.ax_, self.figure_ = ax, ax.figure
+        self.im_ = ax.imshow(canvas, **(style | (im_kw or {})))
+        # What shows through the gaps between the images.
+        ax.set(xticks=[], yticks=[], facecolor="0.8")
+        ax.spines[:].set_visible(False)
+        self.colorbar_ = None
+        if colorbar:
+            self.colorbar_ = ax.figure.colorbar(self.im_, ax=ax, label="weight", shrink=0.8)
+        return self
+
+
+def _side_by_side(images: NDArray, n_columns: int | None) -> NDArray:
+    """Return one array that holds all images in rows, with a gap of NaN between them."""
+    n, height, width = images.shape
+    gap = max(1, round(min(height, width) / 12))
+    n_columns = ceil(sqrt(n * height / width)) if n_columns is None else n_columns
+    n_columns = min(n_columns, n)
+    n_rows = ceil(n / n_columns)
+    canvas = np.full((n_rows, height + gap, n_columns, width + gap), np.nan)
+    for i, image in enumerate(images):
+        row, column = divmod(i, n_columns)
+        canvas[row, :height, column, :width] = image
+    return canvas.reshape(n_rows * (height + gap), n_columns * (width + gap))[:-gap, :-gap]
+
+
+def _classifier_in(estimator: Any) -> Any:
+    """Return the classifier itself, where it is wrapped into a search or a pipeline."""
+    check_is_fitted(estimator)
+    if hasattr(estimator, "best_estimator_"):
+        return _classifier_in(estimator.best_estimator_)
+    if hasattr(estimator, "steps"):
+        return _classifier_in(estimator.steps[-1][1])
+    return estimator
+
+
+def _curve(clf: Any, name: str) -> NDArray | None:
+    """Return a curve, NaN where an epoch has no value; None where there is no curve or no value in it."""
+    curve = np.asarray(getattr(clf, name, None) or [], dtype=float)
+    return None if np.isnan(curve).all() else curve
+
+
+def _new_axes(display: type, **options: Any) -> Any:
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError(f"{display.__name__} draws with matplotlib: pip install matplotlib") from error
+    return plt.subplots(**options)[1]

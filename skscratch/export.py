@@ -1,0 +1,96 @@
+"""Export: the fitted network as scikit-learn's own MLPClassifier."""
+
+from __future__ import annotations
+
+from copy import copy
+from typing import Any
+
+import numpy as np
+from sklearn.neural_network import MLPClassifier
+
+from .parameters import first_rate, penalty_strength, rows_per_batch
+
+ACTIVATIONS_THERE = ("identity", "logistic", "tanh", "relu")
+OTHER_MEANING = ("activation", "alpha", "batch_size", "learning_rate", "learning_rate_init", "max_iter")
+HISTORY = (
+    "n_iter_",
+    "t_",
+    "loss_",
+    "loss_curve_",
+    "best_loss_",
+    "validation_scores_",
+    "best_validation_score_",
+)
+
+
+def to_sklearn(fitted: Any) -> MLPClassifier:
+    """Return an MLPClassifier that predicts what a fitted ScratchMLPClassifier predicts.
+
+    Parameters
+    ----------
+    fitted : ScratchMLPClassifier
+
+    Returns
+    -------
+    MLPClassifier
+
+    Raises
+    ------
+    ValueError
+        If MLPClassifier cannot express the network.
+    """
+    activation = _activation_there(fitted)
+    there = MLPClassifier(fitted._sizes[1:-1], activation=activation, solver="sgd", random_state=0)
+    # One step on a single row makes it a fitted estimator by its own rules, whatever its version keeps.
+    row = np.zeros((1, fitted.n_features_in_), fitted._dtype)
+    multilabel = fitted._kind == "multilabel"
+    label = np.eye(1, len(fitted.classes_), dtype=int) if multilabel else fitted.classes_[:1]
+    there.partial_fit(row, label, classes=fitted.classes_)
+    # What that step left behind goes: the velocity of its optimizer, and the parameters.
+    vars(there).pop("_optimizer", None)
+    there.coefs_ = [W.copy() for W in fitted.coefs_]
+    there.intercepts_ = [b.copy() for b in fitted.intercepts_]
+    for name in (*HISTORY, "feature_names_in_"):
+        if hasattr(fitted, name):
+            setattr(there, name, copy(getattr(fitted, name)))
+    return there.set_params(**_parameters_there(fitted))
+
+
+def _activation_there(fitted: Any) -> str:
+    if len(fitted.classes_) == 1:
+        raise ValueError(
+            "to_sklearn: MLPClassifier always tells two or more classes apart, but this classifier was "
+            f"fitted with one only: {fitted.classes_}."
+        )
+    names = set(fitted._activations) or {"relu"}
+    if len(names) > 1:
+        raise ValueError(
+            "to_sklearn: MLPClassifier has one activation for all hidden layers, but here they differ: "
+            f"{fitted._activations}."
+        )
+    (name,) = names
+    if name not in ACTIVATIONS_THERE:
+        raise ValueError(
+            f"to_sklearn: MLPClassifier has no activation {name!r}, only {', '.join(ACTIVATIONS_THERE)}."
+        )
+    return name
+
+
+def _parameters_there(fitted: Any) -> dict[str, Any]:
+    """Return the parameters for further training, as far as MLPClassifier has them."""
+    here = fitted.get_params(deep=False)
+    common = set(here) & set(MLPClassifier().get_params()) - set(OTHER_MEANING)
+    there = {name: here[name] for name in common}
+    there["hidden_layer_sizes"] = fitted._sizes[1:-1]
+    n_rows = rows_per_step = fitted.t_ // max(1, len(fitted.loss_curve_)) or 1
+    if here["solver"] != "lbfgs":
+        rows_per_step = min(n_rows, rows_per_batch(here["batch_size"], n_rows))
+        there["batch_size"] = rows_per_step
+        # Its "invscaling" counts rows, not epochs, and it has no further schedules.
+        rate = there["learning_rate"] = "adaptive" if here["learning_rate"] == "adaptive" else "constant"
+        there["learning_rate_init"] = first_rate(here["learning_rate_init"], here["solver"], rate)
+    if here["max_iter"] != "auto":
+        there["max_iter"] = here["max_iter"]
+    # Its alpha is divided by the number of rows in a step.
+    there["alpha"] = penalty_strength(here["alpha"], n_rows) * rows_per_step
+    return there

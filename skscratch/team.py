@@ -1,0 +1,70 @@
+"""Team: the processes that train one network together, each of them on its own rows.
+
+Whatever training has to know of *all* rows it asks its team for. :class:`Alone` is the team of one process,
+for which its own rows are all rows; read over it and nothing is lost. :mod:`skscratch.parallel` has the team
+of many.
+
+====== ==============================================================================
+symbol meaning
+====== ==============================================================================
+g_r    mean gradient of the rows that member r has in the joint batch
+n_r    number of those rows
+====== ==============================================================================
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from .targets import Labels
+
+
+class Team(Protocol):
+    """What training asks of a team. Each question is put by all members, in the same order."""
+
+    rank: int
+    size: int
+
+    def unite(self, labels: Labels) -> Labels:
+        """Return the labels that any member has seen."""
+
+    def agree(self, theta: NDArray) -> None:
+        """Overwrite theta with the first member's."""
+
+    def total(self, *numbers: float) -> tuple[Any, ...]:
+        """Return the sum over all members of each number; whole numbers stay whole."""
+
+    def average(self, gradient: NDArray, n_rows: int) -> int:
+        """Turn the mean gradient of n_rows rows into that of the joint batch, and return how many that has.
+
+        gradient <- sum_r n_r g_r / sum_r n_r
+
+        A member without rows (n_rows = 0) need not bring a gradient. If nobody has rows, gradient is left.
+        """
+
+
+class Alone:
+    """The team of one process."""
+
+    rank = 0
+    size = 1
+
+    def unite(self, labels: Labels) -> Labels:
+        """There are no other labels."""
+        return labels
+
+    def agree(self, theta: NDArray) -> None:
+        """Nobody disagrees."""
+
+    def total(self, *numbers: float) -> tuple[Any, ...]:
+        """The numbers are the sums."""
+        return numbers
+
+    def average(self, gradient: NDArray, n_rows: int) -> int:
+        """The gradient is the mean."""
+        return n_rows
+
+
+ALONE = Alone()

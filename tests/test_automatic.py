@@ -1,0 +1,249 @@
+"""Parameters that are "auto": what they come to, by themselves and together."""
+
+import numpy as np
+import pytest
+
+from skscratch import ScratchMLPClassifier
+from skscratch.parameters import first_rate, number_of_epochs, rows_per_batch
+
+
+def _falling(fraction):
+    return 1 - fraction
+
+
+ANNEALED = ["one_cycle", "cosine", _falling]
+UNANNEALED = ["constant", "invscaling", "adaptive"]
+
+
+def mlp(**params):
+    given = {"hidden_layer_sizes": (3,), "random_state": 5, "n_iter_no_change": np.inf}
+    return ScratchMLPClassifier(**given | params)
+
+
+def data(n, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 4))
+    return X, rng.permutation(np.arange(n) % 3)
+
+
+def assert_same_training(a, b):
+    for ours, theirs in zip(a.coefs_ + a.intercepts_, b.coefs_ + b.intercepts_, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    for name in ("loss_curve_", "learning_rate_curve_", "t_", "n_iter_"):
+        assert getattr(a, name) == getattr(b, name), name
+
+
+# max_iter
+
+
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+@pytest.mark.parametrize("learning_rate", ANNEALED)
+@pytest.mark.parametrize(
+    ("n_batches", "n_epochs"),
+    # As many as make 200 steps, rounded up; from seven batches on that would be fewer than 30.
+    [(1, 200), (2, 100), (3, 67), (6, 34), (7, 30), (64, 30), (10**6, 30)],
+)
+def test_a_rate_that_comes_down_takes_30_epochs_or_200_steps(n_batches, n_epochs, learning_rate, solver):
+    assert number_of_epochs("auto", solver, learning_rate, n_batches) == n_epochs
+
+
+@pytest.mark.parametrize("n_batches", [1, 7, 1000])
+def test_where_patience_ends_training_200_epochs_are_the_limit(n_batches):
+    for solver in ("sgd", "adam"):
+        for learning_rate in UNANNEALED:
+            assert number_of_epochs("auto", solver, learning_rate, n_batches) == 200
+    for learning_rate in UNANNEALED + ANNEALED:
+        assert number_of_epochs("auto", "lbfgs", learning_rate, n_batches) == 200
+
+
+@pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
+def test_a_number_of_epochs_that_is_given_is_taken(solver):
+    assert number_of_epochs(7, solver, "one_cycle", 1) == 7
+
+
+@pytest.mark.parametrize(
+    ("n", "params", "n_epochs"),
+    [
+        (20, {}, 200),
+        (32, {}, 200),
+        (33, {}, 100),
+        (192, {}, 34),
+        (193, {}, 30),
+        (193, {"solver": "adam"}, 30),
+        (193, {"learning_rate": "cosine"}, 30),
+        (193, {"learning_rate": _falling}, 30),
+        (193, {"batch_size": 193}, 200),
+        (20, {"batch_size": 7}, 67),
+        (20, {"batch_size": 1}, 30),
+        (20, {"learning_rate": "constant"}, 200),
+        (193, {"learning_rate": "invscaling", "solver": "adam"}, 200),
+        (20, {"max_iter": 4}, 4),
+    ],
+)
+def test_fit_takes_as_many_epochs(n, params, n_epochs):
+    clf = mlp(**params).fit(*data(n))
+    assert clf.n_iter_ == len(clf.loss_curve_) == n_epochs
+
+
+def test_validation_rows_make_no_batches():
+    X, y = data(40)
+    # 28 rows are left: one batch.
+    assert mlp(early_stopping=True, validation_fraction=0.3).fit(X, y).n_iter_ == 200
+    assert mlp(early_stopping=True).fit(X, y, X_val=X, y_val=y).n_iter_ == 100
+
+
+def test_lbfgs_takes_up_to_200_iterations():
+    X, y = data(200)
+    clf = ScratchMLPClassifier((20,), "tanh", solver="lbfgs", alpha=0, tol=1e-12, random_state=0)
+    with pytest.warns(UserWarning, match="L-BFGS ended before"):
+        clf.fit(X, y)
+    assert clf.n_iter_ == 200
+
+
+@pytest.mark.parametrize("learning_rate", ANNEALED)
+def test_an_automatic_course_is_that_of_as_many_epochs(learning_rate):
+    X, y = data(100)
+    params = {"learning_rate": learning_rate, "learning_rate_init": 0.1}
+    assert_same_training(mlp(**params).fit(X, y), mlp(**params, max_iter=50).fit(X, y))
+
+
+# learning_rate_init
+
+
+@pytest.mark.parametrize(
+    ("solver", "learning_rates", "rate"),
+    [
+        ("sgd", ANNEALED, 0.2),
+        ("adam", ANNEALED, 0.005),
+        ("sgd", UNANNEALED, 0.05),
+        ("adam", UNANNEALED, 0.001),
+    ],
+)
+def test_the_first_rate_depends_on_the_solver_and_on_whether_the_rate_comes_down(
+    solver, learning_rates, rate
+):
+    X, y = data(20)
+    for learning_rate in learning_rates:
+        assert first_rate("auto", solver, learning_rate) == rate
+        assert first_rate(0.7, solver, learning_rate) == 0.7
+        params = {"solver": solver, "learning_rate": learning_rate, "max_iter": 10}
+        # Of ten epochs the fourth of "one_cycle" has the whole rate, the first of all others.
+        assert max(mlp(**params).fit(X, y).learning_rate_curve_) == rate
+        assert_same_training(mlp(**params).fit(X, y), mlp(**params, learning_rate_init=rate).fit(X, y))
+
+
+# batch_size
+
+
+@pytest.mark.parametrize(
+    ("n", "size"),
+    [
+        (1, 32),
+        (2048, 32),
+        (2111, 32),
+        (2112, 33),
+        (6400, 100),
+        (16383, 255),
+        (16384, 256),
+        (10**7, 256),
+    ],
+)
+def test_a_batch_is_a_64th_of_the_rows_between_32_and_256(n, size):
+    assert rows_per_batch("auto", n) == size
+    assert rows_per_batch(7, n) == 7
+
+
+@pytest.mark.parametrize(("n", "size"), [(70, 32), (2500, 39), (17_000, 256)])
+def test_fit_takes_batches_of_that_size(n, size):
+    X, y = data(n)
+    auto, given, other = (mlp(batch_size=b, max_iter=1).fit(X, y) for b in ("auto", size, size + 1))
+    assert_same_training(auto, given)
+    assert auto.loss_ != other.loss_
+
+
+@pytest.mark.parametrize("n", [70, 2500])
+def test_the_batches_of_partial_fit_are_a_share_of_the_chunk(n):
+    X, y = data(n)
+    auto, given = (mlp(batch_size=b).partial_fit(X, y, classes=[0, 1, 2]) for b in ("auto", max(32, n // 64)))
+    assert_same_training(auto, given)
+
+
+# All of them
+
+
+def test_rows_of_weight_zero_do_not_count():
+    X, y = data(2500)
+    w = np.zeros(len(y))
+    w[:2200] = np.random.default_rng(0).uniform(0.5, 2, 2200)
+    assert_same_training(
+        mlp(max_iter=2).fit(X, y, sample_weight=w), mlp(max_iter=2).fit(X[:2200], y[:2200], w[:2200])
+    )
+    # 60 rows are two batches, 30 are one.
+    w = np.repeat([1.0, 0.0], 30)
+    assert_same_training(mlp().fit(X[:60], y[:60], w), mlp().fit(X[:30], y[:30], w[:30]))
+
+
+# partial_fit with max_iter="auto" sees no end of the course
+
+
+def in_parts(clf, X, y, n):
+    for _ in range(n):
+        clf.partial_fit(X, y, classes=[0, 1, 2])
+    return clf
+
+
+@pytest.mark.parametrize(("solver", "rate"), [("sgd", 0.05), ("adam", 0.001)])
+@pytest.mark.parametrize("learning_rate", ["one_cycle", "cosine"])
+def test_without_an_end_in_sight_the_rate_stays_constant(learning_rate, solver, rate):
+    X, y = data(70)
+    clf = in_parts(mlp(solver=solver, learning_rate=learning_rate), X, y, 5)
+    assert clf.learning_rate_curve_ == [rate] * 5
+    # So does the momentum.
+    assert_same_training(clf, in_parts(mlp(solver=solver, learning_rate="constant"), X, y, 5))
+
+
+@pytest.mark.parametrize("learning_rate", UNANNEALED)
+def test_other_rates_need_no_end_in_sight(learning_rate):
+    X, y = data(70)
+    clf = in_parts(mlp(learning_rate=learning_rate), X, y, 5)
+    assert_same_training(clf, in_parts(mlp(learning_rate=learning_rate, max_iter=200), X, y, 5))
+
+
+def test_with_max_iter_given_partial_fit_anneals_from_the_higher_rate():
+    X, y = data(70)
+    clf = in_parts(mlp(learning_rate="cosine", max_iter=4), X, y, 4)
+    np.testing.assert_allclose(
+        clf.learning_rate_curve_, 0.1 * (1 + np.cos(np.pi * np.arange(4) / 4)), rtol=1e-14
+    )
+
+
+def test_after_an_automatic_fit_partial_fit_goes_on_at_the_constant_rate():
+    X, y = data(70)
+    clf = mlp().fit(X, y)
+    n_iter = clf.n_iter_
+    in_parts(clf, X, y, 2)
+    assert clf.learning_rate_curve_[n_iter:] == [0.05] * 2
+    assert clf.n_iter_ == n_iter + 2
+
+
+@pytest.mark.parametrize("fitted", [False, True])
+def test_a_function_of_a_share_that_nobody_knows_is_an_error_and_changes_nothing(fitted):
+    X, y = data(70)
+    clf = mlp(learning_rate=_falling)
+    if fitted:
+        clf.fit(X, y)
+    before = dict(vars(clf))
+    with pytest.raises(ValueError, match=r"callable learning_rate.*partial_fit needs max_iter"):
+        clf.partial_fit(X, y, classes=[0, 1, 2])
+    assert vars(clf) == before
+    clf.set_params(max_iter=5).partial_fit(X, y, classes=[0, 1, 2])
+
+
+def test_a_course_that_fit_completed_is_over_whatever_max_iter_is_next():
+    X, y = data(70)
+    # Three batches: 67 epochs.
+    clf = mlp(learning_rate="cosine").fit(X, y).set_params(max_iter=5)
+    in_parts(clf, X, y, 5)
+    np.testing.assert_allclose(
+        clf.learning_rate_curve_[67:], 0.1 * (1 + np.cos(np.pi * np.arange(5) / 5)), rtol=1e-14
+    )

@@ -1,0 +1,514 @@
+"""Bad input: each has an error that says what came and what is wanted, and changes nothing."""
+
+import copy
+import warnings
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+from sklearn.exceptions import NotFittedError
+from sklearn.utils._param_validation import InvalidParameterError
+
+from skscratch import ScratchMLPClassifier
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(40, 4))
+Y = np.array(["ash", "beech", "cedar"])[np.digitize(X[:, 0], [-0.5, 0.5])]
+TABLE = np.c_[X[:, 0] > 0, X[:, 1] > 0, X[:, 2] > 0].astype(int)
+NAMES = list("abcd")
+
+
+def mlp(**params):
+    given = {
+        "hidden_layer_sizes": (5, 3),
+        "activation": "tanh",
+        "solver": "sgd",
+        "max_grad_norm": None,
+        "alpha": 0.01,
+        "batch_size": 8,
+        "learning_rate_init": 0.1,
+        "max_iter": 3,
+        "n_iter_no_change": np.inf,
+        "random_state": 0,
+    }
+    return ScratchMLPClassifier(**given | params)
+
+
+def assert_deep_equal(a, b, where="estimator"):
+    assert type(a) is type(b), where
+    if isinstance(a, np.ndarray):
+        assert a.dtype == b.dtype, where
+        np.testing.assert_array_equal(a, b, err_msg=where)
+    elif isinstance(a, Mapping):
+        assert list(a) == list(b), where
+        for key in a:
+            assert_deep_equal(a[key], b[key], f"{where}[{key!r}]")
+    elif isinstance(a, list | tuple):
+        assert len(a) == len(b), where
+        for i, (one, other) in enumerate(zip(a, b, strict=True)):
+            assert_deep_equal(one, other, f"{where}[{i}]")
+    elif isinstance(a, float) and np.isnan(a):
+        assert np.isnan(b), where
+    elif hasattr(a, "__dict__") and not callable(a):
+        assert_deep_equal(vars(a), vars(b), where)
+    else:
+        assert a == b, where
+
+
+def with_one(array, value, at=3):
+    """Return a copy in which one entry has this value."""
+    array = np.array(array, float)
+    array.flat[at] = value
+    return array
+
+
+def refuses(clf, call, message, error=ValueError):
+    """Check that the call raises, says why, and leaves the estimator exactly as it was."""
+    before, published = copy.deepcopy(vars(clf)), {name: id(value) for name, value in vars(clf).items()}
+    with pytest.raises(error, match=message) as raised:
+        call(clf)
+    assert_deep_equal(vars(clf), before)
+    # The very same arrays and lists are there still, not copies of them.
+    assert {name: id(value) for name, value in vars(clf).items()} == published
+    return raised.value
+
+
+def new(**params):
+    return mlp(**params)
+
+
+def fitted(**params):
+    return mlp(**params).fit(X, Y)
+
+
+def begun(**params):
+    return mlp(**params).partial_fit(X, Y, classes=np.unique(Y))
+
+
+# Wrong parameter values and types
+
+BAD_PARAMETERS = [
+    ("hidden_layer_sizes", [0, -3, 2.5, "100", None, (5, 0), (5, -1), (5, 2.5), ("5",), [[5]], {"a": 5}]),
+    ("activation", ["step", "RELU", None, 3, ("relu",), ("relu", "step"), ("relu", "relu", "relu"), ()]),
+    ("solver", ["newton", "SGD", None, 1]),
+    ("alpha", [-1e-9, "high", None, np.nan, (1, 2)]),
+    ("batch_size", [0, -1, 2.5, "all", None]),
+    ("learning_rate", ["fast", None, 0.1]),
+    ("learning_rate_init", [0, -0.1, "high", None, np.nan]),
+    ("power_t", [-1, "half", None]),
+    ("max_iter", [0, -1, 2.5, "many", None, np.inf]),
+    ("shuffle", ["yes", None, 2]),
+    ("random_state", ["seed", -1, 0.5]),
+    ("tol", [-1e-4, "small", None]),
+    ("verbose", ["yes", -1, None]),
+    ("warm_start", ["yes", None, 2]),
+    ("momentum", [-0.1, 1, 1.5, "high", None]),
+    ("nesterovs_momentum", ["yes", None, 2]),
+    ("early_stopping", ["auto", None, 2]),
+    ("validation_fraction", [0, 1, -0.1, 1.1, "tenth", None]),
+    ("scoring", ["best", None, 3]),
+    ("n_iter_no_change", [0, -1, 2.5, "never", None, -np.inf]),
+    ("beta_1", [-0.1, 1, "high", None]),
+    ("beta_2", [-0.1, 1, "high", None]),
+    ("epsilon", [0, -1e-8, "small", None]),
+    ("max_fun", [0, -1, 2.5, "many", None]),
+    ("class_weight", ["equal", 3, (1, 2)]),
+    ("dropout", [-0.1, 1, "half", None, (0.5,), (0.5, 1.0), (0.5, 0.5, 0.5)]),
+    ("label_smoothing", [-0.1, 1, "some", None]),
+    ("max_grad_norm", [0, -1, "one"]),
+]
+BAD_PARAMETERS = [(name, value) for name, values in BAD_PARAMETERS for value in values]
+
+
+@pytest.mark.parametrize("state", [new, begun], ids=["new", "fitted"])
+@pytest.mark.parametrize(("name", "value"), BAD_PARAMETERS, ids=str)
+def test_a_wrong_parameter_is_an_error_that_names_it_and_its_value(name, value, state):
+    clf = state().set_params(**{name: value})
+    error = refuses(clf, lambda clf: clf.fit(X, Y), f"(?s){name}.*")
+    assert str(value) in str(error) or repr(value) in str(error)
+
+
+@pytest.mark.parametrize("name", sorted(mlp().get_params()))
+def test_every_parameter_is_checked(name):
+    assert name in {name for name, _ in BAD_PARAMETERS}
+    error = refuses(new(**{name: ...}), lambda clf: clf.fit(X, Y), f"'{name}' parameter")
+    assert isinstance(error, InvalidParameterError)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("alpha", -1), ("hidden_layer_sizes", (5, 0)), ("solver", "newton")]
+)
+def test_partial_fit_checks_parameters_too(name, value):
+    refuses(new(**{name: value}), lambda clf: clf.partial_fit(X, Y, classes=np.unique(Y)), name)
+
+
+@pytest.mark.parametrize(
+    ("class_weight", "message"),
+    [
+        ({"ash": -1}, r"class_weight.*at least 0.*-1"),
+        ({"ash": np.nan}, r"class_weight.*finite"),
+        ({"ash": np.inf}, r"class_weight.*finite"),
+        ({"oak": 2}, r"class_weight.*oak"),
+        ({"ash": 0, "beech": 0, "cedar": 0}, r"class_weight.*weight"),
+        ([{0: 1, 1: 2}], r"class_weight.*dict"),
+    ],
+)
+def test_class_weights_that_make_no_sense_are_an_error(class_weight, message):
+    refuses(
+        fitted(class_weight=None).set_params(class_weight=class_weight), lambda clf: clf.fit(X, Y), message
+    )
+
+
+@pytest.mark.parametrize("class_weight", [{0: 1, 1: 2}, [{0: 1, 1: 2}], [{0: 1}, {0: 1}, {0: -1}]])
+def test_class_weights_of_several_labels_must_be_one_dict_each(class_weight):
+    refuses(new(class_weight=class_weight), lambda clf: clf.fit(X, TABLE), "class_weight")
+
+
+def test_a_schedule_that_returns_no_rate_is_an_error():
+    for returned in (-1.0, np.nan, np.inf):
+        clf = new(learning_rate=lambda fraction, returned=returned: returned)
+        refuses(clf, lambda clf: clf.fit(X, Y), r"learning_rate.*(returned|factor)")
+
+
+# X
+
+BAD_X = {
+    "nan": (with_one(X, np.nan), r"X contains NaN"),
+    "infinite": (with_one(X, np.inf), r"X contains infinity"),
+    "one-dimensional": (X[:, 0], r"Expected 2D array, got 1D array"),
+    "no rows": (X[:0], r"0 sample"),
+    "no columns": (X[:, :0], r"0 feature"),
+    "strings": (np.full((40, 4), "a"), r"could not convert|dtype"),
+    "complex": (X + 1j, r"Complex data not supported"),
+    "sparse with nan": (sp.csr_array(with_one(X, np.nan)), r"NaN"),
+    "fewer rows than y": (X[:-1], r"inconsistent numbers of samples.*39.*40"),
+}
+KNOWN_X = {
+    "fewer features": (X[:, :3], r"X has 3 features.*expecting 4 features"),
+    "more features": (np.c_[X, X], r"X has 8 features.*expecting 4 features"),
+    "fewer features, sparse": (sp.csr_array(X[:, :3]), r"X has 3 features.*expecting 4 features"),
+}
+
+
+@pytest.mark.parametrize("state", [new, fitted], ids=["new", "fitted"])
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize(("bad", "message"), BAD_X.values(), ids=BAD_X)
+def test_bad_rows_are_an_error_in_training(bad, message, method, state):
+    known = {"classes": np.unique(Y)} if method == "partial_fit" else {}
+    refuses(state(), lambda clf: getattr(clf, method)(bad, Y, **known), message)
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "predict_log_proba", "decision_function"])
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [pair for name, pair in (BAD_X | KNOWN_X).items() if name not in ("no columns", "fewer rows than y")],
+)
+def test_bad_rows_are_an_error_in_prediction(bad, message, method):
+    refuses(fitted(), lambda clf: getattr(clf, method)(bad), message)
+
+
+@pytest.mark.parametrize(("bad", "message"), KNOWN_X.values(), ids=KNOWN_X)
+@pytest.mark.parametrize("state", [fitted, begun])
+def test_another_number_of_features_is_an_error_in_later_training(bad, message, state):
+    refuses(state(), lambda clf: clf.partial_fit(bad, Y), message)
+    refuses(state(warm_start=True), lambda clf: clf.fit(bad, Y), message)
+
+
+@pytest.mark.parametrize("columns", [list("abce"), list("bacd")], ids=["unknown", "other order"])
+def test_other_feature_names_are_an_error(columns):
+    clf = mlp(warm_start=True).fit(pd.DataFrame(X, columns=NAMES), Y)
+    other = pd.DataFrame(X, columns=columns)
+    message = r"(?s)feature names should match.*(- e|order)"
+    for call in (
+        lambda clf: clf.predict(other),
+        lambda clf: clf.partial_fit(other, Y),
+        lambda clf: clf.fit(other, Y),
+    ):
+        refuses(clf, call, message)
+
+
+def test_other_feature_names_of_the_validation_rows_are_an_error():
+    frame, other = pd.DataFrame(X, columns=NAMES), pd.DataFrame(X, columns=list("abce"))
+    clf = mlp(early_stopping=True)
+    refuses(clf, lambda clf: clf.fit(frame, Y, X_val=other, y_val=Y), r"feature names should match")
+
+
+# y
+
+BAD_Y = {
+    "continuous": (X[:, 0], r"[Uu]nknown label type.*continuous"),
+    "several continuous columns": (X[:, :2], r"[Uu]nknown label type.*continuous"),
+    "several classes in several columns": (
+        np.c_[np.arange(40) % 3, np.arange(40) % 4],
+        r"1d array.*\(40, 2\)|multioutput",
+    ),
+    "nan": (with_one(np.arange(40) % 2, np.nan), r"NaN"),
+    "infinite": (with_one(np.arange(40) % 2, np.inf), r"infinity"),
+    "none": (None, r"requires y to be passed"),
+    "fewer than rows": (Y[:-1], r"inconsistent numbers of samples.*40.*39"),
+    "three-dimensional": (np.zeros((40, 2, 2), int), r"dim|shape"),
+}
+
+
+@pytest.mark.parametrize("state", [new, fitted], ids=["new", "fitted"])
+@pytest.mark.parametrize(("bad", "message"), BAD_Y.values(), ids=BAD_Y)
+def test_bad_labels_are_an_error(bad, message, state):
+    refuses(state(), lambda clf: clf.fit(X, bad), message)
+
+
+@pytest.mark.parametrize(("bad", "message"), BAD_Y.values(), ids=BAD_Y)
+def test_bad_labels_are_an_error_in_partial_fit(bad, message):
+    clf = mlp().partial_fit(X, np.arange(40) % 2, classes=[0, 1])
+    refuses(clf, lambda clf: clf.partial_fit(X, bad), f"{message}|not among the classes|one label per row")
+
+
+def test_a_table_of_labels_that_holds_more_than_0_and_1_is_an_error():
+    clf = mlp().fit(X, TABLE)
+    refuses(clf, lambda clf: clf.partial_fit(X, TABLE * 2), r"0 and 1|multilabel|multioutput")
+
+
+@pytest.mark.parametrize("n", [2, 4])
+def test_another_number_of_labels_is_an_error(n):
+    clf = mlp().fit(X, TABLE)
+    other = np.tile(TABLE, 2)[:, :n]
+    refuses(clf, lambda clf: clf.partial_fit(X, other), rf"{n} columns.*3 labels")
+
+
+def test_a_table_of_labels_is_an_error_where_one_label_per_row_was_learned():
+    refuses(fitted(), lambda clf: clf.partial_fit(X, TABLE), r"multilabel.*\(40, 3\).*one label per row")
+    clf = mlp().fit(X, TABLE)
+    refuses(clf, lambda clf: clf.partial_fit(X, Y), r"multilabel|column|table|2D")
+
+
+# Weights
+
+BAD_WEIGHTS = {
+    "negative": (with_one(np.ones(40), -2.0), r"sample_weight.*negative.*-2"),
+    "all zero": (np.zeros(40), r"sample_weight.*zero"),
+    "nan": (with_one(np.ones(40), np.nan), r"sample_weight contains NaN"),
+    "infinite": (with_one(np.ones(40), np.inf), r"sample_weight contains infinity"),
+    "too few": (np.ones(39), r"sample_weight.*\(39,\).*\(40,\)"),
+    "too many": (np.ones(41), r"sample_weight.*\(41,\).*\(40,\)"),
+    "two columns": (np.ones((40, 2)), r"sample_weight.*\(40, 2\).*\(40,\)"),
+    "strings": (np.full(40, "heavy"), r"could not convert|sample_weight"),
+}
+
+
+@pytest.mark.parametrize("state", [new, fitted], ids=["new", "fitted"])
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize(("bad", "message"), BAD_WEIGHTS.values(), ids=BAD_WEIGHTS)
+def test_bad_weights_are_an_error(bad, message, method, state):
+    known = {"classes": np.unique(Y)} if method == "partial_fit" else {}
+    refuses(state(), lambda clf: getattr(clf, method)(X, Y, sample_weight=bad, **known), message)
+
+
+@pytest.mark.parametrize(("bad", "message"), BAD_WEIGHTS.values(), ids=BAD_WEIGHTS)
+def test_bad_weights_of_validation_rows_are_an_error(bad, message):
+    message = message.replace("sample_weight", "sample_weight_val")
+    refuses(
+        new(early_stopping=True),
+        lambda clf: clf.fit(X, Y, X_val=X, y_val=Y, sample_weight_val=bad),
+        message,
+    )
+
+
+# partial_fit and its classes
+
+
+def test_the_first_call_of_partial_fit_needs_classes():
+    error = refuses(new(), lambda clf: clf.partial_fit(X, Y), r"classes must be passed on the first call")
+    assert "partial_fit" in str(error)
+
+
+@pytest.mark.parametrize("known", [{"classes": ["ash", "beech"]}, {}], ids=["first", "later"])
+def test_labels_that_are_not_among_the_classes_are_an_error_that_names_them(known):
+    clf = new() if known else mlp().partial_fit(X[Y != "cedar"], Y[Y != "cedar"], classes=["ash", "beech"])
+    error = refuses(
+        clf, lambda clf: clf.partial_fit(X, Y, **known), r"cedar.*(Expected|expected).*ash.*beech"
+    )
+    assert "classes" in str(error)
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [["ash", "beech"], ["ash", "beech", "cedar", "oak"], [0, 1, 2], ["ash", "beech", "oak"]],
+    ids=str,
+)
+@pytest.mark.parametrize("state", [begun, fitted])
+def test_other_classes_in_a_later_call_are_an_error(classes, state):
+    refuses(
+        state(),
+        lambda clf: clf.partial_fit(X, Y, classes=classes),
+        r"partial_fit.*same.*classes|classes.*same",
+    )
+
+
+def test_numbers_are_no_strings():
+    refuses(new(), lambda clf: clf.partial_fit(X, np.arange(40) % 2, classes=["0", "1"]), "classes")
+
+
+# Validation rows
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"X_val": X}, r"y_val is missing"),
+        ({"y_val": Y}, r"X_val is missing"),
+        ({"sample_weight_val": np.ones(40)}, r"X_val is missing"),
+        ({"X_val": X[:, :3], "y_val": Y}, r"3 features.*expecting 4"),
+        ({"X_val": with_one(X, np.nan), "y_val": Y}, r"NaN"),
+        ({"X_val": X[:-1], "y_val": Y}, r"inconsistent numbers of samples.*39.*40"),
+        ({"X_val": X, "y_val": np.where(Y == "ash", "oak", Y)}, r"y_val.*oak"),
+        ({"X_val": X, "y_val": X[:, 0]}, r"continuous|y_val"),
+        ({"X_val": X, "y_val": TABLE}, r"y_val.*multilabel"),
+        ({"X_val": X[:0], "y_val": Y[:0]}, r"0 sample"),
+    ],
+)
+@pytest.mark.parametrize("state", [new, fitted], ids=["new", "fitted"])
+def test_bad_validation_rows_are_an_error(given, message, state):
+    clf = state().set_params(early_stopping=True)
+    refuses(clf, lambda clf: clf.fit(X, Y, **given), message)
+
+
+def test_validation_rows_that_nothing_would_use_are_an_error():
+    refuses(
+        new(), lambda clf: clf.fit(X, Y, X_val=X, y_val=Y), r"early_stopping is False.*early_stopping=True"
+    )
+
+
+@pytest.mark.parametrize("state", [new, fitted], ids=["new", "fitted"])
+def test_a_validation_split_that_cannot_hold_every_class_is_an_error(state):
+    y = Y.copy()
+    y[0] = "yew"
+    refuses(
+        state().set_params(early_stopping=True), lambda clf: clf.fit(X, y), r"(?s)yew.*early_stopping=False"
+    )
+
+
+def test_one_row_cannot_be_split():
+    refuses(new(early_stopping=True), lambda clf: clf.fit(X[:1], Y[:1]), r"early_stopping|validation")
+    refuses(new(early_stopping=True), lambda clf: clf.fit(X[:1], TABLE[:1]), r"early_stopping|validation")
+
+
+def test_a_scorer_that_does_not_fit_the_target_raises_and_changes_nothing():
+    clf = fitted().set_params(early_stopping=True, scoring="f1")
+    refuses(clf, lambda clf: clf.fit(X, Y), r"multiclass|pos_label")
+
+
+# Going on with another architecture
+
+
+@pytest.mark.parametrize("sizes", [(5,), (3, 5), (5, 3, 2), (), 5], ids=str)
+def test_going_on_with_another_architecture_is_an_error(sizes):
+    wanted = r"hidden_layer_sizes is .*\(5, 3\)"
+    refuses(
+        fitted(warm_start=True).set_params(hidden_layer_sizes=sizes, activation="tanh"),
+        lambda clf: clf.fit(X, Y),
+        wanted,
+    )
+    refuses(begun().set_params(hidden_layer_sizes=sizes), lambda clf: clf.partial_fit(X, Y), wanted)
+
+
+def test_a_warm_start_with_other_classes_is_an_error():
+    refuses(fitted(warm_start=True), lambda clf: clf.fit(X, np.arange(40) % 3), r"warm_start.*ash.*\[0 1 2\]")
+
+
+# Huge features
+
+
+@pytest.mark.parametrize("state", [new, fitted, begun], ids=["new", "fitted", "begun"])
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_features_too_huge_for_any_loss_are_an_error_that_says_what_to_do(method, state):
+    known = {"classes": np.unique(Y)} if method == "partial_fit" else {}
+    clf = state(activation="relu")
+    error = refuses(clf, lambda clf: getattr(clf, method)(np.abs(X) * 5e307, Y, **known), "finite")
+    assert "Scale the features" in str(error)
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "predict_log_proba", "decision_function"])
+def test_features_too_huge_for_any_score_are_an_error_not_nan(method):
+    clf = mlp(activation="relu").fit(X.astype(np.float32), Y)
+    refuses(clf, lambda clf: getattr(clf, method)(np.abs(X) * 1e300), r"finite|too large")
+
+
+# Predicting before fitting
+
+
+@pytest.mark.parametrize(
+    "method", ["predict", "predict_proba", "predict_log_proba", "decision_function", "score"]
+)
+def test_predicting_before_fitting_is_an_error(method):
+    call = (lambda clf: clf.score(X, Y)) if method == "score" else lambda clf: getattr(clf, method)(X)
+    refuses(new(), call, r"not fitted yet.*'fit'", NotFittedError)
+
+
+# Parameters that the solver cannot use
+
+
+@pytest.mark.parametrize(
+    "change", [{"early_stopping": True}, {"dropout": 0.5}, {"max_grad_norm": 1.0}], ids=str
+)
+def test_what_lbfgs_must_not_ignore_is_an_error(change):
+    clf = ScratchMLPClassifier((3,), solver="lbfgs", **change)
+    refuses(clf, lambda clf: clf.fit(X, Y), rf"lbfgs.*{next(iter(change))}")
+
+
+@pytest.mark.parametrize(
+    ("solver", "change"),
+    [
+        ("sgd", {"beta_1": 0.8}),
+        ("sgd", {"beta_2": 0.99}),
+        ("sgd", {"epsilon": 1e-6}),
+        ("sgd", {"max_fun": 10}),
+        ("adam", {"momentum": 0.5}),
+        ("adam", {"nesterovs_momentum": False}),
+        ("adam", {"max_fun": 10}),
+        ("lbfgs", {"batch_size": 10}),
+        ("lbfgs", {"learning_rate": "cosine"}),
+        ("lbfgs", {"learning_rate_init": 0.1}),
+        ("lbfgs", {"power_t": 0.3}),
+        ("lbfgs", {"shuffle": False}),
+        ("lbfgs", {"momentum": 0.5}),
+        ("lbfgs", {"n_iter_no_change": 3}),
+    ],
+    ids=str,
+)
+def test_what_a_solver_cannot_use_is_never_silently_ignored(solver, change):
+    clf = ScratchMLPClassifier((3,), solver=solver, max_iter=2, tol=1e6, random_state=0, **change)
+    name = next(iter(change))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        clf.fit(X, Y)
+    caught = [w for w in caught if name in str(w.message)]
+    assert len(caught) == 1
+    assert solver in str(caught[0].message)
+    assert caught[0].filename == __file__
+
+
+# After the error
+
+
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+def test_a_model_trains_on_after_a_failed_call_as_if_nothing_had_happened(solver):
+    clf = mlp(solver=solver).partial_fit(X, Y, classes=np.unique(Y))
+    undisturbed = copy.deepcopy(clf)
+    for bad, _ in list(BAD_X.values()):
+        with pytest.raises(ValueError):  # noqa: PT011 - the messages are checked above
+            clf.partial_fit(bad, Y)
+    for bad, _ in BAD_WEIGHTS.values():
+        with pytest.raises(ValueError):  # noqa: PT011
+            clf.partial_fit(X, Y, sample_weight=bad)
+    assert_deep_equal(vars(clf.partial_fit(X, Y)), vars(undisturbed.partial_fit(X, Y)))
+
+
+def test_a_failed_refit_leaves_predictions_as_they_were():
+    clf = fitted()
+    before = clf.predict_proba(X)
+    with pytest.raises(ValueError, match="NaN"):
+        clf.fit(with_one(X[:, :2], np.nan), np.arange(40) % 2)
+    np.testing.assert_array_equal(clf.predict_proba(X), before)
+    assert clf.n_features_in_ == 4
+    assert clf.classes_.tolist() == ["ash", "beech", "cedar"]

@@ -1,0 +1,471 @@
+"""Optimizers: two steps by hand, many steps against independent implementations, and what they keep."""
+
+import functools
+
+import numpy as np
+import pytest
+import textbook
+from builders import (
+    N_OUTPUTS,
+    make_adam,
+    make_batches,
+    make_lbfgs,
+    make_network,
+    make_objective,
+    make_rows,
+    make_sgd,
+    make_weights,
+    make_X,
+    make_y,
+)
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.linear_model import LogisticRegression
+
+import skscratch.objective
+from skscratch.optimizers import clip_to_norm
+from skscratch.reports import Ending
+
+
+def two_parameters(theta=(1.0, 2.0)):
+    """Return an objective of one weight and one bias."""
+    return make_objective(make_network((1, 1), [], np.array(theta)), "binary")
+
+
+def take_step(objective, optimizer, gradient):
+    objective.gradient[:] = gradient
+    optimizer.step(objective.penalised())
+    return objective.network.theta
+
+
+# Two steps by hand
+
+
+def test_momentum_by_hand():
+    objective = two_parameters()
+    sgd = make_sgd(objective, nesterov=False)
+    sgd.begin_epoch(0.1, 0.5)
+    # v = 0.5 * (0, 0) - 0.1 * (2, -4) = (-0.2, 0.4);  theta = (1, 2) + v
+    assert_allclose(take_step(objective, sgd, [2.0, -4.0]), [0.8, 2.4], rtol=1e-15)
+    # v = 0.5 * (-0.2, 0.4) - 0.1 * (1, 1) = (-0.2, 0.1);  theta = (0.8, 2.4) + v
+    assert_allclose(take_step(objective, sgd, [1.0, 1.0]), [0.6, 2.5], rtol=1e-15)
+    assert_allclose(sgd.memory["velocity"], [-0.2, 0.1], rtol=1e-15)
+
+
+def test_nesterov_by_hand():
+    objective = two_parameters()
+    sgd = make_sgd(objective, nesterov=True)
+    sgd.begin_epoch(0.1, 0.5)
+    # v = (-0.2, 0.4) as above;  theta = (1, 2) + 0.5 v - 0.1 * (2, -4) = (1 - 0.1 - 0.2, 2 + 0.2 + 0.4)
+    assert_allclose(take_step(objective, sgd, [2.0, -4.0]), [0.7, 2.6], rtol=1e-15)
+    # v = (-0.2, 0.1) as above;  theta = (0.7, 2.6) + 0.5 v - 0.1 * (1, 1) = (0.7 - 0.2, 2.6 + 0.05 - 0.1)
+    assert_allclose(take_step(objective, sgd, [1.0, 1.0]), [0.5, 2.55], rtol=1e-15)
+    assert_allclose(sgd.memory["velocity"], [-0.2, 0.1], rtol=1e-15)
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_without_momentum_a_step_is_plain_gradient_descent(nesterov):
+    objective = two_parameters()
+    sgd = make_sgd(objective, nesterov=nesterov)
+    sgd.begin_epoch(0.25, 0.0)
+    # theta = (1, 2) - 0.25 * (2, -4), then - 0.25 * (1, 1)
+    assert_array_equal(take_step(objective, sgd, [2.0, -4.0]), [0.5, 3.0])
+    assert_array_equal(take_step(objective, sgd, [1.0, 1.0]), [0.25, 2.75])
+
+
+def test_a_new_learning_rate_acts_on_new_gradients_only():
+    objective = two_parameters()
+    sgd = make_sgd(objective, nesterov=False)
+    sgd.begin_epoch(0.1, 0.5)
+    take_step(objective, sgd, [2.0, -4.0])
+    sgd.begin_epoch(0.01, 0.5)
+    # v = 0.5 * (-0.2, 0.4) - 0.01 * (1, 1) = (-0.11, 0.19);  theta = (0.8, 2.4) + v
+    assert_allclose(take_step(objective, sgd, [1.0, 1.0]), [0.69, 2.59], rtol=1e-15)
+
+
+def test_a_new_momentum_acts_from_the_next_step_on():
+    objective = two_parameters()
+    sgd = make_sgd(objective, nesterov=False)
+    sgd.begin_epoch(0.1, 0.5)
+    take_step(objective, sgd, [2.0, -4.0])
+    sgd.begin_epoch(0.1, 0.75)
+    # v = 0.75 * (-0.2, 0.4) - 0.1 * (1, 1) = (-0.25, 0.2);  theta = (0.8, 2.4) + v
+    assert_allclose(take_step(objective, sgd, [1.0, 1.0]), [0.55, 2.6], rtol=1e-15)
+
+
+def test_adam_by_hand():
+    objective = two_parameters()
+    adam = make_adam(objective, beta_1=0.5, beta_2=0.75, epsilon=2.0)
+    adam.begin_epoch(0.1, 0.0)
+    # m = 0.5 * (2, -4) = (1, -2), m^ = m / (1 - 0.5) = (2, -4)
+    # v = 0.25 * (4, 16) = (1, 4), v^ = v / (1 - 0.75) = (4, 16)
+    # theta = (1, 2) - 0.1 * (2 / (2 + 2), -4 / (4 + 2)) = (1 - 0.05, 2 + 0.0666...)
+    assert_allclose(take_step(objective, adam, [2.0, -4.0]), [0.95, 2 + 1 / 15], rtol=1e-15)
+    # m = 0.5 * (1, -2) + 0.5 * (-2, 4) = (-0.5, 1), m^ = m / (1 - 0.25) = (-2/3, 4/3)
+    # v = 0.75 * (1, 4) + 0.25 * (4, 16) = (1.75, 7), v^ = v / (1 - 0.5625) = (4, 16)
+    # theta = theta - 0.1 * (-2/3 / (2 + 2), 4/3 / (4 + 2)) = (0.95 + 1/60, 2.0666... - 1/45)
+    assert_allclose(take_step(objective, adam, [-2.0, 4.0]), [0.95 + 1 / 60, 2 + 1 / 15 - 1 / 45], rtol=1e-15)
+
+
+def test_adams_first_step_is_as_long_as_the_rate_whatever_the_gradient():
+    objective = two_parameters((0.0, 0.0))
+    adam = make_adam(objective, epsilon=1e-300)
+    adam.begin_epoch(0.01, 0.0)
+    assert_allclose(take_step(objective, adam, [1e-9, -1e9]), [-0.01, 0.01], rtol=1e-14)
+
+
+def test_adam_leaves_the_momentum_of_the_schedule_aside():
+    results = []
+    for momentum in (0.0, 0.95):
+        objective = two_parameters()
+        adam = make_adam(objective)
+        adam.begin_epoch(0.1, momentum)
+        take_step(objective, adam, [2.0, -4.0])
+        results.append(take_step(objective, adam, [1.0, 1.0]))
+    assert_array_equal(*results)
+
+
+def test_a_gradient_of_zero_moves_nothing():
+    for make in (make_sgd, make_adam):
+        objective = two_parameters()
+        optimizer = make(objective)
+        optimizer.begin_epoch(0.1, 0.9)
+        assert_array_equal(take_step(objective, optimizer, [0.0, 0.0]), [1, 2])
+
+
+# Many steps against independent implementations, on a curved function whose gradient is known
+
+N_STEPS = 60
+OPTIMIZERS = {
+    "plain": (
+        functools.partial(make_sgd, nesterov=False),
+        {"eta": 0.05, "momentum": 0.0},
+        functools.partial(textbook.sgd, momentum=0.0, nesterov=False),
+        ("SGD", {"lr": 0.05}),
+    ),
+    "momentum": (
+        functools.partial(make_sgd, nesterov=False),
+        {"eta": 0.05, "momentum": 0.9},
+        functools.partial(textbook.sgd, momentum=0.9, nesterov=False),
+        ("SGD", {"lr": 0.05, "momentum": 0.9}),
+    ),
+    "nesterov": (
+        functools.partial(make_sgd, nesterov=True),
+        {"eta": 0.05, "momentum": 0.9},
+        functools.partial(textbook.sgd, momentum=0.9, nesterov=True),
+        ("SGD", {"lr": 0.05, "momentum": 0.9, "nesterov": True}),
+    ),
+    "adam": (
+        make_adam,
+        {"eta": 0.05, "momentum": 0.0},
+        textbook.adam,
+        ("Adam", {"lr": 0.05}),
+    ),
+    "adam with other betas": (
+        functools.partial(make_adam, beta_1=0.7, beta_2=0.9, epsilon=1e-3),
+        {"eta": 0.05, "momentum": 0.0},
+        functools.partial(textbook.adam, beta_1=0.7, beta_2=0.9, epsilon=1e-3),
+        ("Adam", {"lr": 0.05, "betas": (0.7, 0.9), "eps": 1e-3}),
+    ),
+}
+CASES = pytest.mark.parametrize(
+    ("make", "rates", "recurrence", "in_torch"), OPTIMIZERS.values(), ids=OPTIMIZERS
+)
+
+
+def curved(theta):
+    """Gradient of sum_i c_i theta_i^2 / 2 - cos(theta_i), with curvatures c from 0.1 to 3."""
+    return np.linspace(0.1, 3.0, theta.size, dtype=theta.dtype) * theta + np.sin(theta)
+
+
+def start(sizes, dtype):
+    n = sum((m + 1) * n for m, n in zip(sizes[:-1], sizes[1:], strict=True))
+    return np.random.default_rng(0).normal(0, 2, n).astype(dtype)
+
+
+def path(make, rates, theta, sizes):
+    """Return the parameters after every step of the package's optimizer."""
+    objective = make_objective(make_network(sizes, "tanh", theta.copy()), "multiclass")
+    optimizer = make(objective)
+    optimizer.begin_epoch(**rates)
+    return [take_step(objective, optimizer, curved(objective.network.theta)).copy() for _ in range(N_STEPS)]
+
+
+@CASES
+@pytest.mark.parametrize("piece_length", [100, 17], ids=["one piece", "several pieces"])
+def test_the_path_is_that_of_the_papers_recurrence(
+    make, rates, recurrence, in_torch, piece_length, monkeypatch
+):
+    monkeypatch.setattr(skscratch.objective, "PIECE_LENGTH", piece_length)
+    theta, memory = start((4, 5, 3), np.float64), ()
+    ours = path(make, rates, theta, (4, 5, 3))
+    for step in ours:
+        theta, *memory = recurrence(theta, curved(theta), rates["eta"], *memory)
+        assert_allclose(step, theta, rtol=1e-10, atol=1e-13)
+
+
+@CASES
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_the_path_is_that_of_torch(dtype, make, rates, recurrence, in_torch):
+    torch = pytest.importorskip("torch")
+    name, options = in_torch
+    theta = start((4, 5, 3), dtype)
+    twin = torch.tensor(theta)
+    optimizer = getattr(torch.optim, name)([twin], **options)
+    tolerance = {"rtol": 1e-10, "atol": 1e-13} if dtype == np.float64 else {"rtol": 1e-4, "atol": 1e-5}
+    for step in path(make, rates, theta, (4, 5, 3)):
+        twin.grad = torch.tensor(curved(twin.numpy()))
+        optimizer.step()
+        assert step.dtype == dtype
+        assert_allclose(step, twin.numpy(), **tolerance)
+
+
+# What is kept, and what goes on from it
+
+
+@pytest.mark.parametrize("make", [make_sgd, make_adam])
+def test_an_optimizer_goes_on_from_its_memory_with_the_same_bits(make):
+    gradients = np.random.default_rng(0).normal(size=(6, 2))
+    whole, halves = two_parameters(), two_parameters()
+    optimizer = make(whole)
+    optimizer.begin_epoch(0.1, 0.9)
+    for g in gradients:
+        take_step(whole, optimizer, g)
+    first = make(halves)
+    first.begin_epoch(0.1, 0.9)
+    for g in gradients[:3]:
+        take_step(halves, first, g)
+    second = make(halves, memory=first.memory)
+    second.begin_epoch(0.1, 0.9)
+    for g in gradients[3:]:
+        take_step(halves, second, g)
+    assert_array_equal(halves.network.theta, whole.network.theta)
+
+
+@pytest.mark.parametrize("make", [make_sgd, make_adam])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_memory_holds_plain_arrays_and_numbers_in_the_dtype_of_the_parameters(make, dtype):
+    objective = make_objective(make_network((3, 4, 2), "tanh", dtype=dtype), "multiclass")
+    memory = make(objective).memory
+    for value in memory.values():
+        if isinstance(value, np.ndarray):
+            assert value.dtype == dtype
+            assert value.shape == objective.network.theta.shape
+            assert_array_equal(value, 0)
+        else:
+            assert type(value) is int
+
+
+@pytest.mark.parametrize("make", [make_sgd, make_adam])
+def test_parameters_are_moved_in_place(make):
+    objective = two_parameters()
+    theta = objective.network.theta
+    optimizer = make(objective)
+    optimizer.begin_epoch(0.1, 0.9)
+    take_step(objective, optimizer, [1.0, 1.0])
+    assert objective.network.theta is theta
+    assert (theta != [1, 2]).all()
+
+
+@pytest.mark.parametrize("make", [make_sgd, make_adam])
+def test_the_penalty_pulls_on_weights_and_not_on_biases(make):
+    objective = make_objective(make_network((2, 3), [], np.full(9, 2.0)), "multiclass", alpha=0.5)
+    optimizer = make(objective)
+    optimizer.begin_epoch(0.1, 0.0)
+    theta = take_step(objective, optimizer, np.zeros(9))
+    assert (theta[:6] < 2).all()
+    assert_array_equal(theta[6:], 2)
+
+
+# The gradient's norm
+
+
+def test_a_long_gradient_is_cut_to_the_largest_norm_in_its_direction():
+    # ||(3, 4)|| = 5
+    gradient = np.array([3.0, 4.0])
+    clip_to_norm(gradient, 1.0)
+    assert_allclose(gradient, [0.6, 0.8], rtol=1e-15)
+
+
+@pytest.mark.parametrize("largest", [5.0, 5.1, 1e9])
+def test_a_gradient_that_is_not_longer_stays_as_it_is(largest):
+    gradient = np.array([3.0, 4.0])
+    clip_to_norm(gradient, largest)
+    assert_array_equal(gradient, [3, 4])
+
+
+def test_a_gradient_of_zero_stays_zero():
+    gradient = np.zeros(3)
+    clip_to_norm(gradient, 1.0)
+    assert_array_equal(gradient, 0)
+
+
+@pytest.mark.parametrize(("dtype", "huge"), [(np.float32, 1e30), (np.float64, 1e200)])
+@np.errstate(over="ignore")
+def test_a_finite_gradient_whose_square_overflows_is_clipped_all_the_same(dtype, huge):
+    gradient = np.array([3.0, 4.0], dtype) * dtype(huge)
+    clip_to_norm(gradient, 1.0)
+    assert_allclose(gradient, [0.6, 0.8], rtol=1e-6)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@np.errstate(invalid="ignore", over="ignore")
+def test_clipping_does_not_hide_a_gradient_that_is_not_finite(bad):
+    gradient = np.array([1.0, bad])
+    clip_to_norm(gradient, 1.0)
+    assert not np.isfinite(gradient).all()
+
+
+def test_clipping_is_the_textbooks():
+    gradient = np.random.default_rng(0).normal(size=50)
+    (expected,) = textbook.clip([gradient.copy()], 2.0)
+    clip_to_norm(gradient, 2.0)
+    assert_allclose(gradient, expected, rtol=1e-13)
+    assert_allclose(np.linalg.norm(gradient), 2.0, rtol=1e-13)
+
+
+# L-BFGS
+
+N, N_FEATURES, ALPHA = 60, 4, 0.05
+
+
+def lbfgs_for(kind="multiclass", hidden=(), *, weighted=False, dtype=np.float64, batch_size=25, **options):
+    """Return an L-BFGS on a small problem; batches only portion it."""
+    X, y = make_X(N, N_FEATURES).astype(dtype), make_y(kind, N)
+    network = make_network((N_FEATURES, *hidden, N_OUTPUTS[kind]), "tanh", dtype=dtype)
+    rows = make_rows(X, y, kind, make_weights(N) if weighted else None)
+    return make_lbfgs(
+        make_objective(network, kind, ALPHA), make_batches(rows, batch_size, kind, network), **options
+    )
+
+
+@pytest.mark.parametrize("weighted", [False, True], ids=["unweighted", "weighted"])
+@pytest.mark.parametrize("kind", ["binary", "multiclass"])
+def test_without_hidden_layers_lbfgs_reaches_the_optimum_of_logistic_regression(kind, weighted):
+    lbfgs = lbfgs_for(kind, weighted=weighted, tol=1e-8)
+    assert lbfgs.run(1000).ending is Ending.CONVERGED
+    w = make_weights(N) if weighted else np.ones(N)
+    # Its penalty is ||W||^2 / (2 C) beside the sum of the losses, ours alpha ||W||^2 / 2 beside their mean.
+    other = LogisticRegression(C=1 / (w.sum() * ALPHA), tol=1e-10, max_iter=10000)
+    other.fit(make_X(N, N_FEATURES), make_y(kind, N), sample_weight=w)
+    W, b = lbfgs.objective.network.layers.W[0], lbfgs.objective.network.layers.b[0]
+    assert_allclose(W, other.coef_.T, atol=1e-6)
+    # A number added to all biases changes no probability of a softmax.
+    shift = 0 if kind == "binary" else 1
+    assert_allclose(b - shift * b.mean(), other.intercept_ - shift * other.intercept_.mean(), atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
+def test_lbfgs_ends_where_the_gradient_is_at_most_tol(kind):
+    lbfgs = lbfgs_for(kind, (5,), weighted=True, tol=1e-5)
+    assert lbfgs.run(1000).ending is Ending.CONVERGED
+    _, gradient = lbfgs.objective.value_and_gradient(lbfgs.batches)
+    assert np.abs(gradient).max() <= 1e-5
+
+
+@pytest.mark.parametrize("tol", [1e-4, 1e-6])
+def test_lbfgs_converges_in_float32_and_says_so(tol):
+    lbfgs = lbfgs_for("multiclass", (5,), dtype=np.float32, tol=tol)
+    outcome = lbfgs.run(1000)
+    assert outcome.ending is Ending.CONVERGED
+    assert not outcome.still_improving
+    assert lbfgs.objective.network.theta.dtype == np.float32
+
+
+def test_lbfgs_reports_the_whole_loss_curve_and_leaves_the_parameters_of_its_last_point():
+    lbfgs = lbfgs_for("multiclass", (5,))
+    outcome = lbfgs.run(1000)
+    curve = [report.loss for report in outcome.reports]
+    assert len(curve) > 5
+    assert (np.diff(curve) <= 0).all()
+    assert_allclose(lbfgs.present_loss(), curve[-1], rtol=1e-13)
+    assert [report.epoch for report in outcome.reports] == list(range(1, len(curve) + 1))
+
+
+def test_lbfgs_that_reaches_max_iter_says_that_it_was_still_improving():
+    outcome = lbfgs_for("multiclass", (5,)).run(3)
+    assert outcome.ending is Ending.MAX_ITER
+    assert outcome.still_improving
+    assert len(outcome.reports) == 3
+
+
+def test_lbfgs_evaluates_the_objective_about_as_often_as_it_may(monkeypatch):
+    lbfgs, n_evaluations = lbfgs_for("multiclass", (5,), max_fun=4), 0
+    value_and_gradient = lbfgs.objective.value_and_gradient
+
+    def count(batches):
+        nonlocal n_evaluations
+        n_evaluations += 1
+        return value_and_gradient(batches)
+
+    monkeypatch.setattr(lbfgs.objective, "value_and_gradient", count)
+    outcome = lbfgs.run(1000)
+    assert outcome.ending is Ending.MAX_ITER
+    # SciPy finishes the line search that it is in.
+    assert 4 <= n_evaluations <= 10
+
+
+class StopAfter:
+    def __init__(self, n_epochs, exception=None):
+        self.n_epochs, self.exception, self.n_begun, self.reports = n_epochs, exception, 0, []
+
+    def begin_epoch(self):
+        self.n_begun += 1
+
+    def end_epoch(self, report):
+        self.reports.append(report)
+        if self.exception and len(self.reports) == self.n_epochs:
+            raise self.exception
+        return len(self.reports) == self.n_epochs
+
+
+def test_a_listener_stops_lbfgs_after_that_iteration():
+    lbfgs, whole, listener = lbfgs_for(hidden=(5,)), lbfgs_for(hidden=(5,)), StopAfter(4)
+    outcome = lbfgs.run(1000, listener)
+    whole.run(4)
+    assert outcome.ending is Ending.STOPPED
+    assert not outcome.still_improving
+    assert outcome.reports == listener.reports
+    assert len(listener.reports) == listener.n_begun == 4
+    assert_array_equal(lbfgs.objective.network.theta, whole.objective.network.theta)
+
+
+def interrupt_evaluation(lbfgs, number, monkeypatch):
+    value_and_gradient, n_evaluations = lbfgs.objective.value_and_gradient, 0
+
+    def interrupted(batches):
+        nonlocal n_evaluations
+        n_evaluations += 1
+        if n_evaluations == number:
+            raise KeyboardInterrupt
+        return value_and_gradient(batches)
+
+    monkeypatch.setattr(lbfgs.objective, "value_and_gradient", interrupted)
+
+
+def test_an_interrupt_leaves_the_parameters_of_the_last_finished_iteration(monkeypatch):
+    lbfgs, listener = lbfgs_for(hidden=(5,)), StopAfter(1000)
+    interrupt_evaluation(lbfgs, 8, monkeypatch)
+    outcome = lbfgs.run(1000, listener)
+    assert outcome.ending is Ending.INTERRUPTED
+    assert 0 < len(outcome.reports) < 8
+    assert_allclose(lbfgs.present_loss(), outcome.reports[-1].loss, rtol=1e-13)
+
+
+def test_an_interrupt_before_the_first_iteration_has_ended_goes_up_and_leaves_no_trace(monkeypatch):
+    lbfgs = lbfgs_for(hidden=(5,))
+    before = lbfgs.objective.network.theta.copy()
+    interrupt_evaluation(lbfgs, 2, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        lbfgs.run(1000)
+    assert_array_equal(lbfgs.objective.network.theta, before)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, N])
+def test_lbfgs_does_not_depend_on_the_portions_in_which_rows_are_summed(batch_size):
+    portions, whole = (
+        lbfgs_for(weighted=True, batch_size=batch_size),
+        lbfgs_for(weighted=True, batch_size=1000),
+    )
+    for lbfgs in (portions, whole):
+        lbfgs.run(1000)
+    assert_allclose(portions.objective.network.theta, whole.objective.network.theta, atol=1e-5)

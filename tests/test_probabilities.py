@@ -1,0 +1,182 @@
+"""Probabilities, their logarithms and the scores they come from."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from scipy.special import log_expit, log_softmax
+
+from skscratch import ScratchMLPClassifier
+
+KINDS = ["one class", "binary", "multiclass", "multilabel"]
+
+
+def fitted(kind, **params):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 4))
+    y = {
+        "one class": np.full(60, "only"),
+        "binary": np.array(["no", "yes"])[(X[:, 0] > 0).astype(int)],
+        "multiclass": np.array([10, 20, 30])[np.digitize(X[:, 0], [-0.5, 0.5])],
+        "multilabel": (X[:, :3] > 0).astype(int),
+    }[kind]
+    given = {
+        "hidden_layer_sizes": (6,),
+        "activation": "relu",
+        "solver": "sgd",
+        "alpha": 0.001,
+        "batch_size": 10,
+        "learning_rate_init": 0.1,
+        "max_iter": 20,
+        "n_iter_no_change": np.inf,
+        "random_state": 1,
+    }
+    return ScratchMLPClassifier(**given | params).fit(X, y), X, y
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("scale", [1.0, 1e3, 1e12])
+@pytest.mark.parametrize("kind", KINDS)
+def test_log_probabilities_are_finite_and_exact_for_huge_scores(kind, scale, dtype):
+    clf, X, _ = fitted(kind)
+    X = X.astype(dtype) * dtype(scale)
+    z = clf.decision_function(X)
+    log_P = clf.predict_log_proba(X)
+    assert np.isfinite(log_P).all()
+    if scale > 1 and kind != "one class":
+        assert log_P.min() < -700  # where the logarithm of a rounded probability is -inf
+    if kind == "binary":
+        expected = np.c_[log_expit(-z), log_expit(z)]
+    elif kind == "multilabel":
+        expected = log_expit(z)
+    else:
+        expected = log_softmax(z.reshape(len(X), -1), axis=1)
+    np.testing.assert_allclose(log_P, expected, rtol=1e-12)
+    np.testing.assert_allclose(np.exp(log_P), clf.predict_proba(X), rtol=1e-9, atol=1e-300)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("scale", [1.0, 1e6])
+@pytest.mark.parametrize("kind", ["one class", "binary", "multiclass"])
+def test_rows_of_probabilities_sum_to_one(kind, scale, dtype):
+    clf, X, y = fitted(kind)
+    P = clf.predict_proba(X.astype(dtype) * scale)
+    assert P.shape == (60, len(np.unique(y)))
+    assert ((P >= 0) & (P <= 1)).all()
+    np.testing.assert_allclose(P.sum(axis=1), 1, rtol=4 * np.finfo(P.dtype).eps)
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("hidden_layer_sizes", [(6,), ()])
+def test_a_single_class_gives_one_column_of_ones(hidden_layer_sizes, early_stopping):
+    clf, X, _ = fitted("one class", hidden_layer_sizes=hidden_layer_sizes, early_stopping=early_stopping)
+    np.testing.assert_array_equal(clf.predict_proba(X), np.ones((60, 1)))
+    np.testing.assert_array_equal(clf.predict_log_proba(X), np.zeros((60, 1)))
+    assert clf.classes_.tolist() == ["only"]
+    assert set(clf.predict(X)) == {"only"}
+    assert clf.score(X, np.full(60, "only")) == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_shapes_are_those_of_scikit_learn(kind):
+    clf, X, y = fitted(kind)
+    columns = {"one class": 1, "binary": 2, "multiclass": 3, "multilabel": 3}[kind]
+    assert clf.predict_proba(X).shape == clf.predict_log_proba(X).shape == (60, columns)
+    scores = (60,) if columns < 3 else (60, 3)
+    assert clf.decision_function(X).shape == scores
+    assert clf.predict(X).shape == y.shape
+    assert clf.predict(X).dtype.kind == y.dtype.kind
+    assert clf.n_outputs_ == (1 if columns < 3 else 3)
+    assert clf.out_activation_ == ("logistic" if kind in ("binary", "multilabel") else "softmax")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_predictions_agree_with_probabilities_and_scores(kind):
+    clf, X, _ = fitted(kind)
+    P, z = clf.predict_proba(X), clf.decision_function(X)
+    if kind == "multilabel":
+        np.testing.assert_array_equal(clf.predict(X), (P > 0.5).astype(int))
+        np.testing.assert_array_equal(clf.predict(X), (z > 0).astype(int))
+    else:
+        np.testing.assert_array_equal(clf.predict(X), clf.classes_[P.argmax(axis=1)])
+    if kind == "binary":
+        np.testing.assert_array_equal(clf.predict(X), clf.classes_[(z > 0).astype(int)])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_scores_are_the_network_written_out(kind):
+    clf, X, _ = fitted(kind)
+    hidden = np.maximum(X @ clf.coefs_[0] + clf.intercepts_[0], 0)
+    z = hidden @ clf.coefs_[1] + clf.intercepts_[1]
+    np.testing.assert_allclose(clf.decision_function(X).reshape(z.shape), z, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
+def test_the_loss_is_exact_without_clipping(kind):
+    # Scores of a million and wrong labels: a probability that is clipped at 1e-16 would cost at most 37.
+    clf, X, y = fitted(kind)
+    X_far = X * 1e6
+    wrong = 1 - y if kind == "multilabel" else np.roll(clf.classes_, 1)[np.searchsorted(clf.classes_, y)]
+    params = clf.get_params() | {"early_stopping": True, "max_iter": 1}
+    judged = ScratchMLPClassifier(**params).fit(X, y, X_val=X_far, y_val=wrong)
+    log_P = judged.predict_log_proba(X_far)
+    if kind == "multilabel":
+        z = judged.decision_function(X_far)
+        expected = -np.where(wrong == 1, log_expit(z), log_expit(-z)).sum(axis=1).mean()
+    else:
+        expected = -log_P[np.arange(60), np.searchsorted(clf.classes_, wrong)].mean()
+    assert expected > 1e4
+    assert judged.validation_loss_curve_[0] == pytest.approx(expected, rel=1e-10)
+
+
+def test_the_training_loss_is_exact_without_clipping():
+    X = np.array([[1e8], [-1e8]] * 10)
+    y = np.array([0, 1] * 10)
+    params = {
+        "hidden_layer_sizes": (),
+        "alpha": 0.0,
+        "batch_size": 20,
+        "max_iter": 1,
+        "n_iter_no_change": np.inf,
+    }
+    losses = []
+    for labels in (y, 1 - y):
+        clf = ScratchMLPClassifier(**params, learning_rate_init=1e-300, random_state=0).fit(X, labels)
+        losses.append(clf.loss_)
+    assert min(losses) == 0
+    assert max(losses) == pytest.approx(1e8 * abs(clf.coefs_[0][0, 0]), rel=1e-12)
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "predict_log_proba", "decision_function"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_row_is_predicted_alone_as_among_others(kind, method):
+    clf, X, _ = fitted(kind)
+    together = getattr(clf, method)(X)
+    alone = np.concatenate([getattr(clf, method)(row) for row in X[:, np.newaxis]])
+    if method == "predict":
+        np.testing.assert_array_equal(alone, together)
+    else:
+        np.testing.assert_allclose(alone, together, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "predict_log_proba", "decision_function"])
+def test_many_rows_are_predicted_like_few(method):
+    clf, _, _ = fitted("multiclass")
+    X = np.random.default_rng(1).normal(size=(150_001, 4))
+    whole = getattr(clf, method)(X)
+    for part in (slice(0, 50), slice(74_980, 75_030), slice(149_950, None)):
+        np.testing.assert_allclose(getattr(clf, method)(X[part]), whole[part], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_sparse_rows_are_predicted_like_dense_ones(kind):
+    clf, X, _ = fitted(kind)
+    X = X * (X > 0)
+    for sparse in (sp.csr_array(X), sp.csc_matrix(X), sp.coo_array(X)):
+        np.testing.assert_allclose(clf.predict_proba(sparse), clf.predict_proba(X), rtol=1e-10)
+
+
+def test_multilabel_probabilities_are_each_label_by_itself():
+    clf, X, Y = fitted("multilabel", hidden_layer_sizes=(), batch_size=60, alpha=0.05, max_iter=400)
+    for column in range(3):
+        alone = ScratchMLPClassifier(**clf.get_params()).fit(X, Y[:, column])
+        np.testing.assert_allclose(clf.predict_proba(X)[:, column], alone.predict_proba(X)[:, 1], rtol=1e-4)

@@ -1,0 +1,148 @@
+"""Warnings tell the truth: there is one where something was not done as asked, and none elsewhere.
+
+Any warning that a test does not expect is an error in this suite.
+"""
+
+import re
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.exceptions import ConvergenceWarning
+
+from skscratch import ScratchMLPClassifier
+
+
+def mlp(**params):
+    given = {
+        "hidden_layer_sizes": (7,),
+        "activation": "tanh",
+        "solver": "sgd",
+        "max_grad_norm": None,
+        "alpha": 0.01,
+        "batch_size": 16,
+        "learning_rate": "constant",
+        "learning_rate_init": 0.05,
+        "max_iter": 8,
+        "tol": 1e-9,
+        "n_iter_no_change": 5,
+        "random_state": 5,
+    }
+    return ScratchMLPClassifier(**given | params)
+
+
+def data(n=70, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 4))
+    return X, np.digitize(X[:, 0] + 0.5 * rng.normal(size=n), [-0.6, 0.6])
+
+
+def number_after(name, line):
+    return float(re.search(rf"{name}:? *=? *([\d.]+)", line)[1])
+
+
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+def test_max_iter_reached_before_patience_was_spent_warns_and_says_what_to_do(solver):
+    X, y = data()
+    with pytest.warns(
+        ConvergenceWarning, match=r"max_iter=8.*Raise max_iter.*n_iter_no_change=np\.inf"
+    ) as caught:
+        mlp(solver=solver, learning_rate_init=0.001).fit(X, y)
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"n_iter_no_change": np.inf},
+        {"early_stopping": True},
+        {"early_stopping": True, "scoring": "accuracy"},
+        {"learning_rate": "cosine"},
+        {"learning_rate": "one_cycle"},
+        {"learning_rate_init": 1e-300, "max_iter": 50},
+        {"batch_size": 10_000, "n_iter_no_change": np.inf},
+    ],
+    ids=[
+        "fixed epochs",
+        "best restored",
+        "best score restored",
+        "a rate that ends at zero",
+        "one cycle",
+        "converged",
+        "a batch larger than X",
+    ],
+)
+def test_training_that_did_what_was_asked_does_not_warn(params):
+    X, y = data()
+    assert mlp(**params).fit(X, y).n_iter_ > 1
+
+
+def test_a_fit_that_converges_in_its_last_epoch_does_not_warn():
+    X, y = data()
+    clf = mlp(learning_rate_init=1e-300, n_iter_no_change=7, max_iter=8, shuffle=False).fit(X, y)
+    assert clf.n_iter_ == 8
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_verbose_prints_one_line_per_epoch_and_silence_prints_nothing(method, capsys):
+    X, y = data()
+    for verbose in (0, 1):
+        clf = mlp(verbose=verbose, n_iter_no_change=np.inf)
+        if method == "fit":
+            clf.fit(X, y)
+        else:
+            for _ in range(8):
+                clf.partial_fit(X, y, classes=[0, 1, 2])
+        out, err = capsys.readouterr()
+        assert err == ""
+        lines = out.splitlines()
+        assert len(lines) == 8 * verbose
+        for epoch, line in enumerate(lines, start=1):
+            assert f" {epoch} " in line
+            assert number_after("loss", line) == pytest.approx(clf.loss_curve_[epoch - 1], abs=1e-3)
+
+
+def test_verbose_shows_the_validation_loss_and_the_score(capsys):
+    X, y = data()
+    clf = mlp(verbose=1, early_stopping=True, scoring="accuracy", n_iter_no_change=np.inf).fit(X, y)
+    for epoch, line in enumerate(capsys.readouterr().out.splitlines()):
+        assert number_after("loss", line) == pytest.approx(clf.loss_curve_[epoch], abs=1e-3)
+        assert number_after("validation loss", line) == pytest.approx(
+            clf.validation_loss_curve_[epoch], abs=1e-3
+        )
+        assert number_after("score", line) == pytest.approx(clf.validation_scores_[epoch], abs=1e-3)
+
+
+@pytest.mark.parametrize("learning_rate", ["cosine", "one_cycle", lambda fraction: 1 - fraction])
+def test_a_new_course_of_the_rate_in_partial_fit_does_not_warn(learning_rate):
+    X, y = data()
+    clf = mlp(learning_rate=learning_rate, max_iter=3)
+    for _ in range(7):
+        clf.partial_fit(X, y, classes=[0, 1, 2])
+    assert clf.n_iter_ == 7
+
+
+@pytest.mark.parametrize("params", [{}, {"solver": "adam"}, {"early_stopping": True}], ids=str)
+def test_the_defaults_do_not_warn_on_well_behaved_rows(params):
+    X, y = data()
+    ScratchMLPClassifier(random_state=0, **params).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "params", [{"learning_rate": "constant"}, {"solver": "lbfgs", "tol": 1e-12}], ids=str
+)
+def test_the_warning_names_the_number_of_epochs_that_auto_came_to(params):
+    X, y = data()
+    with pytest.warns(ConvergenceWarning, match=r"max_iter=200"):
+        ScratchMLPClassifier((7,), "tanh", alpha=1e-4, max_iter="auto", random_state=0, **params).fit(X, y)
+
+
+def test_a_list_for_the_default_tuple_is_no_other_value():
+    X, y = data()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        mlp(hidden_layer_sizes=[7], n_iter_no_change=np.inf).fit(X, y)
+        mlp(hidden_layer_sizes=np.array([7]), n_iter_no_change=np.inf).fit(X, y)
+        mlp(hidden_layer_sizes=np.int64(7), n_iter_no_change=np.inf).fit(X, y)
+        mlp(activation=np.array(["tanh"]), n_iter_no_change=np.inf).fit(X, y)
