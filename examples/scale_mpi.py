@@ -1,0 +1,54 @@
+"""Train one network on several processes, or machines, with MPI.
+
+Every rank holds a part of the rows. At each step every rank takes the gradient of its share of the batch, and
+one Allreduce turns them into that of the whole batch; so all ranks hold the same network, and it is the one
+that a single process would get from the same batches, up to the rounding of sums.
+
+Needs ``pip install "skscratch[mpi]"``, which brings an MPI library for one machine along; on a cluster, use
+the cluster's own. Run it with
+
+    mpiexec -n 2 python -m mpi4py examples/scale_mpi.py
+
+``-m mpi4py`` ends all ranks if one of them fails. Give each rank its share of the cores: where NumPy's BLAS
+runs threads of its own, set OPENBLAS_NUM_THREADS=1, for example.
+"""
+
+import numpy as np
+from mpi4py import MPI
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+
+from skscratch import ScratchMLPClassifier
+from skscratch.parallel import data_parallel
+
+
+def scale(X_here, comm):
+    """Return the mean and the standard deviation of every feature over the rows of all ranks."""
+    sums = np.stack([np.ones(X_here.shape[1]) * len(X_here), X_here.sum(axis=0), (X_here**2).sum(axis=0)])
+    n, total, squares = comm.allreduce(sums)
+    mean = total / n
+    return mean, np.maximum(np.sqrt(squares / n - mean**2), 1e-9)
+
+
+def main():
+    """Train on digits, early stopping included; rank 0 says what came of it."""
+    comm = MPI.COMM_WORLD
+    X, y = load_digits(return_X_y=True)
+    X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
+    # On a cluster every rank would read its own files here.
+    X_here, y_here = X_train[comm.rank :: comm.size], y_train[comm.rank :: comm.size]
+    mean, deviation = scale(X_here, comm)
+
+    mlp = ScratchMLPClassifier(64, batch_size=100, early_stopping=True, random_state=0)
+    with data_parallel(mlp, comm):
+        mlp.fit((X_here - mean) / deviation, y_here)
+
+    bits = comm.gather([array.tobytes() for array in (*mlp.coefs_, *mlp.intercepts_)])
+    if comm.rank == 0:
+        print(f"{comm.size} ranks, {len(y_here)} rows on the first, {mlp.n_iter_} epochs")
+        print(f"all ranks hold the same network: {all(each == bits[0] for each in bits)}")
+        print(f"test accuracy: {mlp.score((X_test - mean) / deviation, y_test):.3f}")
+
+
+if __name__ == "__main__":
+    main()

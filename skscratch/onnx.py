@@ -1,0 +1,130 @@
+"""ONNX: importing this module lets skl2onnx convert ScratchMLPClassifier, alone or at the end of a Pipeline.
+
+    import skscratch.onnx
+    from skl2onnx import to_onnx
+
+    model = to_onnx(mlp, X[:1], options={"zipmap": False})
+
+The graph has the outputs of every classifier there, ``label`` and ``probabilities``, and computes in the
+precision of its input, float32 or float64. It needs skl2onnx, and onnxruntime or another engine to run it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+try:
+    from skl2onnx import update_registered_converter
+    from skl2onnx.algebra import onnx_ops
+    from skl2onnx.common.data_types import DoubleTensorType, Int64TensorType
+    from skl2onnx.common.shape_calculator import calculate_linear_classifier_output_shapes
+except ImportError as error:
+    raise ImportError("skscratch.onnx needs skl2onnx: pip install 'skscratch[onnx]'.") from error
+
+from .activations import LeakyReLU
+from .classifier import ScratchMLPClassifier
+
+Node = Any
+
+
+class Op:
+    """The operators of one version of ONNX; ``op.Add(a, b)`` is a node of the graph that adds two others."""
+
+    def __init__(self, version: int) -> None:
+        self._version = version
+
+    def __getattr__(self, name: str) -> Callable[..., Node]:
+        return partial(getattr(onnx_ops, f"Onnx{name}"), op_version=self._version)
+
+
+def _gelu(op: Op, z: Node) -> Node:
+    """z Phi(z) = z / 2 (1 + erf(z / sqrt 2)); the operator Gelu exists from version 20 on only."""
+    half, one, root = (np.array([number], np.float32) for number in (0.5, 1, np.sqrt(0.5)))
+    return op.Mul(op.Mul(z, half), op.Add(op.Erf(op.Mul(z, root)), one))
+
+
+ACTIVATIONS: dict[str, Callable[[Op, Node], Node]] = {
+    "identity": lambda op, z: z,
+    "logistic": lambda op, z: op.Sigmoid(z),
+    "tanh": lambda op, z: op.Tanh(z),
+    "relu": lambda op, z: op.Relu(z),
+    "leaky_relu": lambda op, z: op.LeakyRelu(z, alpha=LeakyReLU.leak),
+    "elu": lambda op, z: op.Elu(z),
+    "selu": lambda op, z: op.Selu(z),
+    "gelu": _gelu,
+    "silu": lambda op, z: op.Mul(z, op.Sigmoid(z)),
+    "softplus": lambda op, z: op.Softplus(z),
+}
+"""Every activation as ONNX computes it."""
+
+SINGLE_ONLY = {"leaky_relu", "elu", "selu", "gelu", "softplus"}
+"""Those that onnxruntime has in float32 only; a float64 graph passes through float32 there."""
+
+
+def calculate_shapes(operator: Any) -> None:
+    """Set the shapes and types of the two outputs."""
+    calculate_linear_classifier_output_shapes(operator)
+    mlp: ScratchMLPClassifier = operator.raw_operator
+    if mlp._kind == "multilabel":
+        n_rows = operator.inputs[0].get_first_dimension()
+        operator.outputs[0].set_type(Int64TensorType([n_rows, len(mlp.classes_)]))
+
+
+def convert(scope: Any, operator: Any, container: Any) -> None:
+    """Add the fitted network to the graph."""
+    mlp, x, op = operator.raw_operator, operator.inputs[0], Op(container.target_opset)
+    label, probabilities = ([output] for output in operator.outputs)
+    dtype = np.float64 if isinstance(x.type, DoubleTensorType) else np.float32
+    Z = _scores(op, mlp, op.Cast(x, to=dtype), dtype)
+    if mlp._kind == "binary":
+        # Two classes have the scores -z and z, whose sigmoids are the two probabilities.
+        Z = op.Concat(op.Neg(Z), Z, axis=1)
+    if mlp._kind == "multilabel":
+        answer = op.Cast(op.Greater(Z, np.zeros(1, dtype)), to=np.int64, output_names=label)
+    else:
+        answer = op.Gather(_labels(scope, mlp), op.ArgMax(Z, axis=1, keepdims=0), output_names=label)
+    if mlp._kind == "multiclass":
+        P = op.Softmax(Z, axis=1, output_names=probabilities)
+    else:
+        P = op.Sigmoid(Z, output_names=probabilities)
+    answer.add_to(scope, container)
+    P.add_to(scope, container)
+
+
+def _scores(op: Op, mlp: ScratchMLPClassifier, a: Node, dtype: type) -> Node:
+    """z[l+1] = a[l] W[l] + b[l],   a[l+1] = phi(z[l+1]),   Z = z[L]; here examples stand in rows."""
+    Ws: list[NDArray] = [W.astype(dtype) for W in mlp.coefs_]
+    bs: list[NDArray] = [b.astype(dtype) for b in mlp.intercepts_]
+    for W, b, name in zip(Ws[:-1], bs[:-1], mlp._activations, strict=True):
+        z = op.Add(op.MatMul(a, W), b)
+        if dtype is np.float64 and name in SINGLE_ONLY:
+            a = op.Cast(ACTIVATIONS[name](op, op.Cast(z, to=np.float32)), to=dtype)
+        else:
+            a = ACTIVATIONS[name](op, z)
+    return op.Add(op.MatMul(a, Ws[-1]), bs[-1])
+
+
+def _labels(scope: Any, mlp: ScratchMLPClassifier) -> NDArray:
+    """Return the classes as ONNX has them: whole numbers or strings."""
+    classes = mlp.classes_
+    if scope.get_options(mlp, {"nocl": False})["nocl"]:
+        return np.arange(len(classes))
+    return classes.astype(str if isinstance(classes[0], str) else np.int64)
+
+
+update_registered_converter(
+    ScratchMLPClassifier,
+    "SkscratchMLPClassifier",
+    calculate_shapes,
+    convert,
+    options={
+        "zipmap": [True, False, "columns"],
+        "output_class_labels": [False, True],
+        "nocl": [True, False],
+    },
+)
