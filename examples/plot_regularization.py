@@ -1,0 +1,93 @@
+"""
+=================================
+Three ways to hold a network back
+=================================
+
+A network that is large for its data bends its border around single rows, and is sure of itself
+right up to that border. Three parameters hold it back: ``alpha`` keeps the weights small,
+``dropout`` switches units off at random while the network is trained, and ``label_smoothing`` moves
+the labels away from certainty. On two features, all three can be seen at work.
+"""
+
+# %%
+# The data and the network
+# ------------------------
+# Two half moons, so noisy that they overlap: 150 rows to train on, and two hidden layers of 64
+# units, over 4,000 weights. The best accuracy that any classifier can reach here is about 88 %.
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.colors import ListedColormap
+from sklearn.datasets import make_moons
+from sklearn.inspection import DecisionBoundaryDisplay
+from sklearn.metrics import log_loss
+
+from skscratch import ScratchMLPClassifier
+
+X_train, y_train = make_moons(150, noise=0.35, random_state=0)
+X_test, y_test = make_moons(10_000, noise=0.35, random_state=1)
+
+
+def draw(parameter, values):
+    """Train one network for each value, and draw the probability of the violet class."""
+    fig, axes = plt.subplots(
+        1, len(values), figsize=(11, 3.4), sharex=True, sharey=True, layout="constrained"
+    )
+    for ax, value in zip(axes, values, strict=True):
+        parameters = {"alpha": 0} | {parameter: value}
+        clf = ScratchMLPClassifier(
+            (64, 64),
+            solver="adam",
+            learning_rate_init=0.01,
+            max_iter=300,
+            n_iter_no_change=np.inf,
+            random_state=0,
+            **parameters,
+        ).fit(X_train, y_train)
+        regions = DecisionBoundaryDisplay.from_estimator(
+            clf,
+            X_train,
+            response_method="predict_proba",
+            levels=np.linspace(0, 1, 11),
+            cmap="PuOr",
+            alpha=0.7,
+            eps=0.4,
+            ax=ax,
+        )
+        cmap = ListedColormap(["#7F3B08", "#2D004B"])
+        ax.scatter(*X_train.T, c=y_train, cmap=cmap, s=22, edgecolor="white", lw=0.6)
+        loss, hits = log_loss(y_test, clf.predict_proba(X_test)), clf.score(X_test, y_test)
+        ax.set(xlabel="first feature", ylabel="")
+        ax.set_title(f"{parameter}={value}\ntest loss {loss:.2f}, accuracy {hits:.1%}", size=10)
+    axes[0].set_ylabel("second feature")
+    fig.colorbar(regions.surface_, ax=axes, label="probability of violet", shrink=0.8)
+
+
+# %%
+# Small weights: ``alpha``
+# ------------------------
+# The penalty keeps the weights small, and small weights cannot bend a border sharply. With more of
+# it the border smooths out, and the probabilities change more gently across it. Too much leaves a
+# straight line.
+
+draw("alpha", [0, 0.001, 0.01, 0.1])
+
+# %%
+# Absent units: ``dropout``
+# -------------------------
+# In each training step every hidden unit is absent with this probability, so none can rely on a
+# certain other one. What single rows have drawn fades, and doubt grows where the classes mix. Far
+# from the data the network stays sure.
+
+draw("dropout", [0, 0.1, 0.3, 0.6])
+
+# %%
+# Doubtful labels: ``label_smoothing``
+# ------------------------------------
+# The smoothed labels ask for less than certainty, and get it: the probabilities stay away from 0
+# and 1, and the test loss falls. The border itself still winds around single rows, so the accuracy
+# hardly moves.
+
+draw("label_smoothing", [0, 0.05, 0.2, 0.5])
+
+plt.show()
