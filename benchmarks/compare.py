@@ -1,0 +1,245 @@
+"""Train the same nets with skscratch, scikit-learn, PyTorch and JAX, side by side.
+
+    python benchmarks/compare.py [--rounds 5] [--limit 60] [--workloads NAME,NAME]
+                                 [--threads 1|all|both] [--data FOLDER] [--markdown FILE]
+
+For each workload every tool trains once to warm up (JAX compiles here) and then once a round, in
+turns, so that a busy moment of the machine hits all of them. What counts is the ratio of two times
+of the same round; the table holds medians and quartiles of these ratios. Every tool's final loss
+on the training rows stands beside its ratio: equal work, not less.
+
+Each setting of the threads runs in a process of its own. With one thread, BLAS and OpenMP are told
+so before they load, and the process is bound to one core, which is the one switch that JAX obeys;
+there the clock is the processor time of the process, which other programs on the machine disturb
+least. With all threads it is the time that passes. A busy machine distorts that one: threads wait
+for each other, so a tool that shares out its work suffers most. The report names the load.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import importlib
+import importlib.util
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from peers import OURS, TOOLS, LeftOut, check_dtype, cross_entropy
+from report import markdown
+from sklearn.exceptions import ConvergenceWarning
+from workloads import WORKLOADS, Workload
+
+Clock = Callable[[], float]
+
+# After its work a pool of threads spins for a moment: the next tool starts when that is over.
+PAUSE = 0.1
+
+LIBRARIES = {"PyTorch": "torch", "JAX": "jax", "TensorFlow": "tensorflow"}
+VERSIONS_OF = ["skscratch", "numpy", "scipy", "sklearn", "torch", "jax", "tensorflow"]
+ONE_THREAD = {
+    name: "1"
+    for name in [
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "VECLIB_MAXIMUM_THREADS",
+        "BLIS_NUM_THREADS",
+        "TF_NUM_INTRAOP_THREADS",
+        "TF_NUM_INTEROP_THREADS",
+    ]
+}
+# Variables that change what BLAS and its peers do: the report names those that are set.
+TELLING_PREFIXES = ("BLIS_", "GOMP_", "JAX_", "MKL_", "OMP_", "OPENBLAS_", "VECLIB_", "XLA_")
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    if arguments.measure is not None:
+        result = measure(arguments)
+        arguments.measure.write_text(json.dumps(result))
+        return
+    settings = ["all", "1"] if arguments.threads == "both" else [arguments.threads]
+    text = markdown([run_in_child(setting) for setting in settings])
+    print(text)
+    if arguments.markdown is not None:
+        arguments.markdown.write_text(text, encoding="utf-8")
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n")[0],
+        epilog="Workloads: " + ", ".join(workload.name for workload in WORKLOADS),
+    )
+    parser.add_argument("--rounds", type=int, default=5, help="timed runs of every tool")
+    parser.add_argument(
+        "--limit", type=float, default=60, help="seconds after which a workload has no next round"
+    )
+    parser.add_argument(
+        "--workloads", type=_names, default=list(WORKLOADS), help="names, with commas; default all"
+    )
+    parser.add_argument("--threads", choices=["1", "all", "both"], default="both")
+    parser.add_argument("--data", type=Path, help="folder with MNIST's IDX files, plain or gzip")
+    parser.add_argument("--markdown", type=Path, help="file to write the tables to")
+    parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def _names(text: str) -> list[Workload]:
+    known = {workload.name: workload for workload in WORKLOADS}
+    unknown = [name for name in text.split(",") if name not in known]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"no workload is called {', '.join(unknown)}")
+    return [known[name] for name in text.split(",")]
+
+
+def run_in_child(setting: str) -> dict[str, Any]:
+    """Measure in a fresh process, with the threads set before anything is imported there."""
+    variables = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2"}
+    if setting == "1":
+        variables |= ONE_THREAD
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "result.json"
+        # Repeated options: the last one holds.
+        command = [sys.executable, *sys.argv, "--threads", setting, "--measure", str(path)]
+        subprocess.run(command, env=variables, check=True)
+        return json.loads(path.read_text())
+
+
+# In the child
+
+
+def measure(arguments: argparse.Namespace) -> dict[str, Any]:
+    one_thread = arguments.threads == "1"
+    if one_thread and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    clock = time.process_time if one_thread else time.perf_counter
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    # Fixed epochs are wanted here; scikit-learn warns that more would be better.
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    installed = {
+        tool for tool in TOOLS["fit"] if tool not in LIBRARIES or importlib.util.find_spec(LIBRARIES[tool])
+    }
+    results = {
+        workload.name: measure_workload(workload, arguments, clock, installed)
+        for workload in arguments.workloads
+        if not (one_thread and workload.kind == "search")  # two processes are its point
+    }
+    return {
+        "threads": 1 if one_thread else count_cores(),
+        "clock": "processor time" if one_thread else "time passed",
+        "load": load,
+        "environment": environment(),
+        "data": "real MNIST" if arguments.data else "random images in the shape of MNIST",
+        "rounds": arguments.rounds,
+        "missing": sorted(set(TOOLS["fit"]) - installed),
+        "workloads": results,
+    }
+
+
+def measure_workload(
+    workload: Workload, arguments: argparse.Namespace, clock: Clock, installed: set[str]
+) -> dict[str, Any]:
+    """Prepare all tools, warm them up, then time them in turns."""
+    problem = workload.load(arguments.data)
+    runs: dict[str, Callable[[], Any]] = {}
+    losses: dict[str, float | None] = {}
+    left_out: dict[str, str] = {}
+    for tool, prepare in TOOLS[workload.kind].items():
+        if tool not in installed:
+            continue
+        try:
+            runs[tool] = prepare(problem)
+        except LeftOut as reason:
+            left_out[tool] = str(reason)
+            continue
+        result = runs[tool]()
+        check_dtype(problem, result)
+        losses[tool] = cross_entropy(problem, result)
+    seconds: dict[str, list[float]] = {tool: [] for tool in runs}
+    tools = list(runs)
+    start = time.perf_counter()
+    for i in range(arguments.rounds):
+        if i and time.perf_counter() - start > arguments.limit:
+            print(f"{workload.name}: only {i} rounds", file=sys.stderr)
+            break
+        first = i % len(tools)
+        for tool in tools[first:] + tools[:first]:
+            seconds[tool].append(time_one(runs[tool], clock))
+    count = workload.count(problem)
+    mine = 1e3 * statistics.median(seconds[OURS]) / count
+    print(f"{workload.name}: {mine:.4g} ms a {workload.unit}", file=sys.stderr, flush=True)
+    return {
+        "title": workload.title,
+        "dtype": workload.dtype,
+        "unit": workload.unit,
+        "count": count,
+        "seconds": seconds,
+        "losses": losses,
+        "left_out": left_out,
+    }
+
+
+def time_one(run: Callable[[], Any], clock: Clock) -> float:
+    gc.collect()
+    time.sleep(PAUSE)
+    start = clock()
+    run()
+    return clock() - start
+
+
+def count_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def environment() -> dict[str, Any]:
+    """What a reader must know to compare this table with another."""
+    versions = {"Python": platform.python_version()}
+    for name in VERSIONS_OF:
+        if importlib.util.find_spec(name):
+            versions[name] = getattr(importlib.import_module(name), "__version__", "unknown")
+    return {
+        "cpu": f"{_cpu_name()}, {platform.system()}",
+        "versions": versions,
+        "pools": _thread_pools(),
+        "variables": {
+            name: value for name, value in sorted(os.environ.items()) if name.startswith(TELLING_PREFIXES)
+        },
+    }
+
+
+def _cpu_name() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def _thread_pools() -> list[str]:
+    if importlib.util.find_spec("threadpoolctl") is None:
+        return []
+    from threadpoolctl import threadpool_info
+
+    pools = []
+    for pool in threadpool_info():
+        library = Path(pool["filepath"]).name.split(".")[0].split("-")[0]
+        kernel = f", {pool['architecture']} kernels" if "architecture" in pool else ""
+        pools.append(f"{library} ({pool['num_threads']} threads{kernel})")
+    return sorted(set(pools))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""The tables of the comparison, and its goals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from peers import ADAM, FLOOR, OURS
+from workloads import WORKLOADS
+
+STEPS = [w.name for w in WORKLOADS if w.unit == "step"]
+SMALLEST = ["clusters", "digits-32"]
+
+COLUMNS = {
+    OURS: "skscratch",
+    "scikit-learn": "scikit-learn",
+    "PyTorch": "PyTorch",
+    "JAX": "JAX",
+    "TensorFlow": "TensorFlow",
+    FLOOR: "skscratch ÷ bare products",
+    ADAM: "Adam ÷ SGD",
+}
+
+NOTES = """\
+The column of skscratch is its time; the columns of its peers say how many times as long they
+took. Each is the median over the rounds of the ratio within a round, with the quartiles in
+brackets, and after the semicolon the final cross-entropy on the training rows (of the predicted
+rows for predict_proba). Below 1 a peer is faster. The bare products are `np.dot(..., out=)` alone:
+forward, weight gradient, input gradient. Adam ÷ SGD is skscratch's own.
+"""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A bound on the ratio of a column: at least it for peers, at most it for the other two."""
+
+    text: str
+    tool: str
+    workloads: list[str]
+    bound: float
+
+    def holds(self, ratio: float) -> bool:
+        return ratio <= self.bound if self.tool in (FLOOR, ADAM) else ratio >= self.bound
+
+
+GOALS = [
+    Goal(
+        "ahead of JAX from 100 hidden units on and on 784-15-10",
+        "JAX",
+        [name for name in STEPS if name not in (*SMALLEST, "sparse")],
+        1.0,
+    ),
+    Goal("at least 0.7 of JAX on the two smallest nets", "JAX", SMALLEST, 0.7),
+    Goal("at least 5 times scikit-learn on the two smallest nets", "scikit-learn", SMALLEST, 5.0),
+    Goal("ahead of PyTorch everywhere", "PyTorch", STEPS, 1.0),
+    Goal("at least 3 times scikit-learn on sparse rows", "scikit-learn", ["sparse"], 3.0),
+    Goal(
+        "at most 1.4 times the bare products at 784-100-10",
+        FLOOR,
+        ["mnist-100-32bit", "mnist-100-64bit"],
+        1.4,
+    ),
+    Goal("at most 1.25 times the bare products at 784-512-512-10", FLOOR, ["mnist-512"], 1.25),
+    Goal("a call's fixed cost not above scikit-learn's", "scikit-learn", ["one-epoch"], 1.0),
+    Goal("one row predicted not slower than scikit-learn", "scikit-learn", ["predict-1"], 1.0),
+    Goal(
+        "an Adam step within 1.3 SGD steps",
+        ADAM,
+        [name for name in STEPS if name != "sparse"],
+        1.3,
+    ),
+]
+
+
+def ratios(line: dict[str, Any], tool: str) -> np.ndarray | None:
+    """The tool's time over ours, round by round; ours over the floor's for the bare products."""
+    if tool not in line["seconds"]:
+        return None
+    mine, other = np.array(line["seconds"][OURS]), np.array(line["seconds"][tool])
+    return mine / other if tool == FLOOR else other / mine
+
+
+def markdown(results: list[dict[str, Any]]) -> str:
+    """The whole report: surroundings, one table for each setting of the threads, the goals."""
+    parts = [_surroundings(results[0]), NOTES]
+    for result in results:
+        parts += [f"### {_setting(result)}\n", _pools(result), _table(_lines(result))]
+        parts += [_left_out(result)]
+    parts += ["### Goals\n", _table(_goals(results))]
+    return "\n".join(part for part in parts if part)
+
+
+def _setting(result: dict[str, Any]) -> str:
+    return "One thread" if result["threads"] == 1 else f"{result['threads']} threads"
+
+
+def _surroundings(result: dict[str, Any]) -> str:
+    environment = result["environment"]
+    versions = ", ".join(f"{name} {value}" for name, value in environment["versions"].items())
+    lines = [
+        f"CPU: {environment['cpu']}. Versions: {versions}.",
+        f"Rounds: up to {result['rounds']}. MNIST: {result['data']}.",
+    ]
+    if result["missing"]:
+        lines.append(f"Not installed and left out: {', '.join(result['missing'])}.")
+    return "\n".join(lines) + "\n"
+
+
+def _pools(result: dict[str, Any]) -> str:
+    pools = ", ".join(result["environment"]["pools"]) or "unknown without threadpoolctl"
+    variables = result["environment"]["variables"]
+    settings = ", ".join(f"{name}={value}" for name, value in variables.items()) or "none"
+    load = result["load"]
+    return (
+        f"Clock: {result['clock']}. Thread pools: {pools}. "
+        f"Variables set that concern them: {settings}. "
+        f"Load of the machine before the start: {'unknown' if load is None else f'{load:.1f}'}.\n"
+    )
+
+
+def _lines(result: dict[str, Any]) -> list[list[str]]:
+    lines = result["workloads"].values()
+    tools = [tool for tool in COLUMNS if any(tool in line["seconds"] for line in lines)]
+    rows = [["workload", "dtype", *(COLUMNS[tool] for tool in tools)]]
+    for line in lines:
+        rows.append([line["title"], line["dtype"], *(_cell(line, tool) for tool in tools)])
+    return rows
+
+
+def _cell(line: dict[str, Any], tool: str) -> str:
+    values = ratios(line, tool)
+    if values is None:
+        return ""
+    loss = line["losses"][tool]
+    after = "" if loss is None else f"; {loss:.4f}"
+    if tool == OURS:
+        milliseconds = 1e3 * np.median(line["seconds"][OURS]) / line["count"]
+        time = f"{milliseconds:.3g} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.3g} s"
+        return f"{time} a {line['unit']}{after}"
+    low, middle, high = np.percentile(values, [25, 50, 75])
+    return f"{middle:.2f} [{low:.2f}, {high:.2f}]{after}"
+
+
+def _left_out(result: dict[str, Any]) -> str:
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for line in result["workloads"].values():
+        for tool, reason in line["left_out"].items():
+            if not reason:
+                continue
+            reasons.setdefault((tool, reason), []).append(line["title"])
+    return "".join(
+        f"Left out: {COLUMNS[tool]} in {', '.join(titles)}: {reason}.\n"
+        for (tool, reason), titles in reasons.items()
+    )
+
+
+def _goals(results: list[dict[str, Any]]) -> list[list[str]]:
+    rows = [["goal", *(_setting(result) for result in results)]]
+    for goal in GOALS:
+        rows.append([goal.text, *(_verdict(goal, result) for result in results)])
+    return rows
+
+
+def _verdict(goal: Goal, result: dict[str, Any]) -> str:
+    met, missed = [], []
+    for name in goal.workloads:
+        line = result["workloads"].get(name)
+        values = None if line is None else ratios(line, goal.tool)
+        if values is None:
+            continue
+        middle = float(np.median(values))
+        (met if goal.holds(middle) else missed).append(f"{name} {middle:.2f}")
+    groups = {"missed": missed, "met": met}
+    parts = [f"{word}: {', '.join(names)}" for word, names in groups.items() if names]
+    return "; ".join(parts) or "not measured"
+
+
+def _table(rows: list[list[str]]) -> str:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = [
+        "| " + " | ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) + " |" for row in rows
+    ]
+    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,75 @@
+"""Real classification sets, and the preprocessing that they get before every model.
+
+A set is a pandas frame X and an integer vector y. Numeric columns of X are floats, all others are
+strings, missing values are NaN.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.compose import ColumnTransformer, make_column_selector
+from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+BUNDLED = {
+    "breast_cancer": load_breast_cancer,
+    "digits": load_digits,
+    "iris": load_iris,
+    "wine": load_wine,
+}
+
+
+def load_sets(folder=None, names=None):
+    """{name: (X, y)}, sorted by name: scikit-learn's own sets and the files of `folder`.
+
+    A file named like a bundled set takes its place, so that no set counts twice. With `names`, only
+    those.
+    """
+    readers = {name: lambda load=load: read_bundled(load) for name, load in BUNDLED.items()}
+    for path in sorted(Path(folder).glob("*.dat*")) if folder else []:
+        readers[path.name.split(".dat")[0]] = lambda path=path: read_keel(path)
+    unknown = set(names or []) - set(readers)
+    if unknown:
+        raise SystemExit(f"unknown sets {sorted(unknown)}; there are {sorted(readers)}")
+    return {name: readers[name]() for name in sorted(names or readers)}
+
+
+def read_bundled(load):
+    X, y = load(return_X_y=True)
+    return pd.DataFrame(X).add_prefix("x"), y
+
+
+def read_keel(path):
+    """Comma-separated, no header, the class in the last column, "?" or "<null>" for missing."""
+    frame = pd.read_csv(path, header=None, skipinitialspace=True, na_values=["?", "<null>"])
+    frame = frame.dropna(subset=frame.columns[-1]).add_prefix("x")
+    X, labels = frame.iloc[:, :-1], frame.iloc[:, -1]
+    numeric = X.select_dtypes("number").astype(float)
+    nominal = X.drop(columns=numeric.columns).astype(object)
+    nominal = nominal.map(str.strip, na_action="ignore")
+    return numeric.join(nominal), np.unique(labels.astype(str).str.strip(), return_inverse=True)[1]
+
+
+def make_preprocessing():
+    """Impute the median and standardise numbers; impute the most frequent and one-hot the rest."""
+    return ColumnTransformer(
+        [
+            (
+                "numeric",
+                make_pipeline(SimpleImputer(strategy="median"), StandardScaler()),
+                make_column_selector(dtype_include="number"),
+            ),
+            (
+                "nominal",
+                make_pipeline(
+                    SimpleImputer(strategy="most_frequent"),
+                    OneHotEncoder(handle_unknown="ignore", sparse_output=False),
+                ),
+                make_column_selector(dtype_exclude="number"),
+            ),
+        ],
+        sparse_threshold=0,
+    )
