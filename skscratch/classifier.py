@@ -111,7 +111,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     max_iter : int or "auto", default="auto"
         Largest number of epochs, for "lbfgs" of iterations. "auto" is 200, but with a rate that comes down by
         itself 30, or as many epochs as make 200 steps. `partial_fit` with "auto" sees no end of the course:
-        the rate stays constant there.
+        the rate stays constant there, as it does with "one_cycle" and "cosine" where ``max_iter`` is 1.
     shuffle : bool, default=True
         Whether to draw a new order of the rows for every epoch.
     random_state : int, RandomState instance or None, default=None
@@ -136,10 +136,12 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     validation_fraction : float, default=0.1
         Share of the rows to split off; each class gives at least one row and keeps at least one.
     scoring : str or callable, default="loss"
-        What early stopping watches: "loss", or the name of any scikit-learn scorer, or a scorer.
+        What early stopping watches: "loss", or the name of any scikit-learn scorer, or a scorer. Where rows
+        have weights it is called with ``sample_weight``.
     n_iter_no_change : int or np.inf, default=10
         Patience: training ends after so many epochs in a row that did not improve by more than ``tol`` over
-        the last one that counted.
+        the last one that counted. With "one_cycle", "cosine" or a callable ``learning_rate`` it acts with
+        ``early_stopping=True`` only.
     beta_1, beta_2 : float, default=0.9, 0.999
         Adam's discounts of past gradients and of their squares, in [0, 1) (Kingma & Ba 2015).
     epsilon : float, default=1e-8
@@ -381,8 +383,9 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     ) -> Self:
         """Train for one epoch on X and y, going on from what was learned before.
 
-        n calls with the same X and y equal ``fit(X, y)`` with ``max_iter=n`` bit for bit. ``early_stopping``
-        concerns ``fit`` only. One call counts as one of ``max_iter`` epochs for the learning rate's schedule.
+        With ``max_iter=n``, n calls with the same X and y equal ``fit(X, y)`` bit for bit, unless patience
+        ends `fit` or lowers an "adaptive" rate there: it does not act here, nor does ``early_stopping``. One
+        call counts as one of ``max_iter`` epochs for the learning rate's schedule.
 
         Parameters
         ----------
@@ -558,6 +561,8 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         training = self._rows(X, y, sample_weight, labels)
         held_out = self._given_validation(labels, X_val, y_val, sample_weight_val)
         state, theta = self._take_up() if warm else self._begin(X, labels)
+        if warm:
+            self._check_activation_unchanged()
         state.schedule_start = state.epoch
         if self.early_stopping and held_out is None:
             rng = np.random.default_rng(state.split_seed)
@@ -666,8 +671,13 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         rng: np.random.Generator,
         n_epochs: int | None,
     ) -> Trainer:
-        """Return the trainer of a course of n_epochs; None where no end of it is in sight."""
+        """Return the trainer of a course of n_epochs; None where no end of it is in sight.
+
+        Without an end, and in a single epoch, there is no room for the rate to rise and come down.
+        """
         learning_rate = self.learning_rate
+        if n_epochs == 1 and isinstance(learning_rate, str) and anneals(learning_rate):
+            learning_rate = "constant"
         if n_epochs is None and anneals(learning_rate):
             if callable(learning_rate):
                 raise ValueError(
@@ -858,6 +868,14 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
                 "since one part of the data may not hold them all."
             )
         return Labels.of_classes(classes, multilabel=type_of_target(y).startswith("multilabel"))
+
+    def _check_activation_unchanged(self) -> None:
+        wanted = activation_names(self.activation, len(self._sizes) - 2)
+        if wanted != self._activations:
+            raise ValueError(
+                f"activation is {wanted}, but the network that warm_start=True would go on with has "
+                f"{self._activations}. Set it back, or train a new network with a clone of this estimator."
+            )
 
     def _check_classes_unchanged(self, labels: Labels, caller: str) -> None:
         if "multilabel" in {labels.kind, self._kind} and labels.kind != self._kind:

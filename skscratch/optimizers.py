@@ -141,10 +141,11 @@ class Adam:
 def clip_to_norm(gradient: NDArray, max_norm: float) -> None:
     """Scale the gradient down to max_norm where its Euclidean norm is larger (Pascanu et al. 2013)."""
     norm = sqrt(gradient.dot(gradient))
-    if isinf(norm):
+    overflows = isinf(norm)
+    if overflows:
         # The squares of a finite gradient may overflow; those of its ratios to the largest entry do not.
         largest = np.abs(gradient).max()
         np.divide(gradient, largest, out=gradient)
         norm = sqrt(gradient.dot(gradient))
-    if norm > max_norm:
+    if overflows or norm > max_norm:
         np.multiply(gradient, max_norm / norm, out=gradient)

@@ -79,7 +79,7 @@ IMPOSSIBLE: dict[str, tuple[str, ...]] = {
 def check_solver_can_use(estimator: Any) -> None:
     """Warn of parameters that the solver ignores, and refuse those that it must not ignore."""
     solver, changed = estimator.solver, _changed(estimator)
-    if impossible := [name for name in IMPOSSIBLE[solver] if changed.get(name)]:
+    if impossible := [name for name in IMPOSSIBLE[solver] if _is_on(changed.get(name))]:
         raise ValueError(
             f"solver={solver!r} cannot train with {_listed(impossible, changed)}. Use solver='sgd' or "
             "'adam', or set it back to its default."
@@ -89,6 +89,10 @@ def check_solver_can_use(estimator: Any) -> None:
             f"solver={solver!r} has no use for {_listed(useless, changed)}; the setting has no effect.",
             UserWarning,
         )
+
+
+def _is_on(value: Any) -> bool:
+    return value is not None and bool(np.any(value))
 
 
 def _changed(estimator: Any) -> dict[str, Any]:

@@ -141,4 +141,6 @@ def weigh_classes(
         raise ValueError(f"class_weight={class_weight!r} leaves every row without weight; raise one of them.")
     if validation is not None:
         validation = validation.times(row_factors(tables, validation.targets.codes))
+        if not validation.n_rows:
+            raise ValueError(f"class_weight={class_weight!r} leaves every validation row without weight.")
     return training, validation

@@ -159,6 +159,8 @@ def class_tables(
             "For multilabel y, class_weight must be None, 'balanced' or a list with one dict {0: weight, "
             f"1: weight}} for each of the {n_labels} labels. Got {class_weight!r}."
         )
+    if not isinstance(class_weight, str) and not all(isinstance(entry, Mapping) for entry in per_label):
+        raise ValueError(f"Each entry of a class_weight list must be a dict, got {class_weight!r}.")
     columns = zip(per_label, codes.T, strict=True)
     return [_class_table(weight, np.arange(2), column, weights) for weight, column in columns]
 

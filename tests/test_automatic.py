@@ -247,3 +247,16 @@ def test_a_course_that_fit_completed_is_over_whatever_max_iter_is_next():
     np.testing.assert_allclose(
         clf.learning_rate_curve_[67:], 0.1 * (1 + np.cos(np.pi * np.arange(5) / 5)), rtol=1e-14
     )
+
+
+@pytest.mark.parametrize("learning_rate", ["one_cycle", "cosine"])
+def test_a_course_of_one_epoch_keeps_the_whole_rate(learning_rate):
+    # Otherwise a loop of warm starts with max_iter=1 would train at one_cycle's first rate, a 25th, for ever.
+    X, y = np.random.default_rng(0).normal(size=(40, 3)), np.arange(40) % 2
+    clf = ScratchMLPClassifier(
+        3, learning_rate=learning_rate, learning_rate_init=0.1, max_iter=1, warm_start=True, random_state=0
+    )
+    for _ in range(3):
+        clf.fit(X, y)
+    assert clf.learning_rate_curve_ == [0.1] * 3
+    assert clf.partial_fit(X, y).learning_rate_curve_ == [0.1] * 4

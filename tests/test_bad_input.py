@@ -512,3 +512,36 @@ def test_a_failed_refit_leaves_predictions_as_they_were():
     np.testing.assert_array_equal(clf.predict_proba(X), before)
     assert clf.n_features_in_ == 4
     assert clf.classes_.tolist() == ["ash", "beech", "cedar"]
+
+
+# Class weights
+
+
+def test_class_weights_that_leave_no_validation_row_are_an_error():
+    weights = {"ash": 0, "beech": 1, "cedar": 1}
+    ash = Y == "ash"
+    refuses(
+        new(early_stopping=True, class_weight=weights),
+        lambda clf: clf.fit(X, Y, X_val=X[ash], y_val=Y[ash]),
+        "every validation row",
+    )
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_a_list_of_class_weights_holds_dicts_only(method):
+    table = np.c_[Y == "ash", Y != "cedar"].astype(int)
+    known = {"classes": [0, 1]} if method == "partial_fit" else {}
+    clf = new(class_weight=["balanced", "balanced"])
+    refuses(clf, lambda clf: getattr(clf, method)(X, table, **known), "must be a dict.*balanced")
+
+
+def test_a_warm_start_with_another_activation_is_an_error():
+    clf = fitted(warm_start=True).set_params(activation="softplus")
+    refuses(clf, lambda clf: clf.fit(X, Y), "activation is .*softplus")
+
+
+def test_no_dropout_anywhere_is_nothing_that_lbfgs_must_refuse():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        new(solver="lbfgs", dropout=[0.0, 0.0]).fit(X, Y)
+    refuses(new(solver="lbfgs", dropout=np.array([0.0, 0.1])), lambda clf: clf.fit(X, Y), "dropout")

@@ -469,3 +469,10 @@ def test_lbfgs_does_not_depend_on_the_portions_in_which_rows_are_summed(batch_si
     for lbfgs in (portions, whole):
         lbfgs.run(1000)
     assert_allclose(portions.objective.network.theta, whole.objective.network.theta, atol=1e-5)
+
+
+def test_a_gradient_whose_square_overflows_is_clipped_to_the_limit_also_above_one():
+    gradient = np.array([3e30, 4e30], np.float32)
+    with np.errstate(over="ignore"):
+        clip_to_norm(gradient, 100.0)
+    assert_allclose(gradient, [60.0, 80.0], rtol=1e-6)
