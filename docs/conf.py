@@ -43,6 +43,8 @@ exclude_patterns = ["_build", "*_table.md"]
 # The tables that benchmarks/ writes begin below the page's own title.
 suppress_warnings = ["myst.header"]
 default_role = "literal"
+# Links from the notebook's diagram quote a parameter's line, as in default="auto", and look for those quotes.
+smartquotes = False
 # Blocks after "::" are equations and commands; examples with >>> are recognised by themselves.
 highlight_language = "none"
 

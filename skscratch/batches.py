@@ -204,7 +204,6 @@ class Batches:
         self.mean_weight = self.weight_sum / self.n_team_rows
         share = round(batch_size * self.n_rows / self.n_team_rows)
         self.batch_size = max(1, min(share, self.n_rows))
-        self.n_batches = -(-self.n_rows // self.batch_size)
         self.ones = loss.normaliser(self.n_outputs, self.dtype)
         n_full, n_left = divmod(self.n_rows, self.batch_size)
         row_bytes = self.dtype.itemsize * max(network.sizes[0] + 1, self.n_outputs)

@@ -80,9 +80,8 @@ class TrainingCurves:
         return [(quantity, curve) for quantity, curve in curves if curve is not None]
 
     def epochs(self, curve: NDArray) -> NDArray:
-        """Return the epochs that a curve belongs to; one that is shorter than the training ends with it."""
-        last = len(self.training)
-        return np.arange(last - len(curve), last) + 1
+        """Return the epochs that a curve belongs to; one that is shorter ends before the training does."""
+        return np.arange(len(curve)) + 1
 
     def best_point(self) -> tuple[str, float] | None:
         """Return which curve chose the best epoch, and its value there."""

@@ -16,7 +16,7 @@ def check_usable(outcome: Outcome, trainer: Trainer | LBFGS) -> None:
     """Raise where training diverged and left nothing that could be used."""
     if outcome.ending is not Ending.DIVERGED:
         return
-    if not np.isfinite(trainer.present_loss()):
+    if not np.isfinite(trainer.objective.value(trainer.batches)):
         raise ValueError(
             "Training diverged and left no parameters with a finite loss; the estimator stays as it was. "
             + MEND
@@ -46,7 +46,7 @@ def complaint_about(
 
 
 def _kept(outcome: Outcome, trainer: Trainer | LBFGS) -> str:
-    return f"the best epoch, {outcome.best_epoch}" if outcome.best_epoch else f"epoch {trainer.state.epoch}"
+    return f"the best epoch, {outcome.best_epoch}" if outcome.restored else f"epoch {trainer.state.epoch}"
 
 
 def _bad_result(outcome: Outcome, trainer: Trainer | LBFGS) -> str | None:
@@ -55,7 +55,7 @@ def _bad_result(outcome: Outcome, trainer: Trainer | LBFGS) -> str | None:
             f"Training diverged: after epoch {trainer.state.epoch} the loss is "
             f"{outcome.reports[-1].loss:.3g}, where it began at {outcome.reports[0].loss:.3g}. {MEND}"
         )
-    guessing = trainer.guessing_loss()
+    guessing = trainer.objective.guessing_loss()
     if not outcome.is_hardly_better_than(guessing) or (span := trainer.batches.rows.span) <= WIDE:
         return None
     # A strong penalty weighs in the curve, but is no reason to complain.

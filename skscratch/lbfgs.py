@@ -6,7 +6,7 @@ from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
+from scipy.optimize import OptimizeResult, minimize
 
 from .batches import Batches
 from .objective import Objective
@@ -36,50 +36,14 @@ class LBFGS:
     ) -> None:
         self.objective, self.batches, self.state = objective, batches, state
         self.tol, self.max_fun = tol, max_fun
-        self._value = np.inf
-
-    def guessing_loss(self) -> float:
-        """Return the loss of equal probabilities for all outcomes."""
-        return self.objective.loss.guessing(self.batches.n_outputs)
-
-    def present_loss(self) -> float:
-        """Return the objective for the present parameters, over all training rows."""
-        return self.objective.data_loss(self.batches) + self.objective.penalty()
 
     def run(self, max_iter: int, listener: Listener | None = None) -> Outcome:
         """Take up to max_iter iterations; the parameters of the last finished one are left in the network."""
         theta = self.objective.network.theta
-        outcome, kept, start, stopped = Outcome(), theta.copy(), perf_counter(), False
-
-        def end_iteration(x: NDArray) -> None:
-            nonlocal start, stopped
-            np.copyto(kept, x, casting="same_kind")
-            self.state.epoch += 1
-            now = perf_counter()
-            report = EpochReport(self.state.epoch, self._value, None, now - start)
-            start = now
-            outcome.reports.append(report)
-            if listener and _tell(listener, report):
-                stopped = True
-                # Ends SciPy's loop from SciPy 1.11 on; older versions let it through.
-                raise StopIteration
-
+        progress = _Progress(theta, self.state, self.batches.n_team_rows, listener)
+        outcome = progress.outcome
         try:
-            result = minimize(
-                self._evaluate,
-                theta.astype(np.float64),
-                method="L-BFGS-B",
-                jac=True,
-                callback=end_iteration,
-                options={
-                    "maxiter": max_iter,
-                    "maxfun": self.max_fun,
-                    "gtol": self.tol,
-                    # A ReLU network's objective has kinks, along which L-BFGS would creep for ever.
-                    "ftol": 1e-4 * self.tol,
-                    "maxls": 50,
-                },
-            )
+            result = self._minimise(theta.astype(np.float64), max_iter, progress)
             outcome.ending = Ending.CONVERGED if result.success else Ending.MAX_ITER
         except StopIteration:
             pass
@@ -88,18 +52,56 @@ class LBFGS:
             if not outcome.reports:
                 raise
         finally:
-            np.copyto(theta, kept)
-        if stopped:
+            np.copyto(theta, progress.kept)
+        if progress.stopped:
             outcome.ending = Ending.STOPPED
-        if not outcome.reports and not np.isfinite(self.present_loss()):
+        if not outcome.reports and not np.isfinite(self.objective.value(self.batches)):
             outcome.ending = Ending.DIVERGED
         outcome.still_improving = outcome.ending is Ending.MAX_ITER
         return outcome
 
-    def _evaluate(self, x: NDArray) -> tuple[float, NDArray]:
-        np.copyto(self.objective.network.theta, x, casting="same_kind")
-        self._value, gradient = self.objective.value_and_gradient(self.batches)
-        return self._value, gradient.astype(np.float64)
+    def _minimise(self, x: NDArray, max_iter: int, progress: _Progress) -> OptimizeResult:
+        def evaluate(x: NDArray) -> tuple[float, NDArray]:
+            np.copyto(self.objective.network.theta, x, casting="same_kind")
+            progress.value, gradient = self.objective.value_and_gradient(self.batches)
+            return progress.value, gradient.astype(np.float64)
+
+        return minimize(
+            evaluate,
+            x,
+            method="L-BFGS-B",
+            jac=True,
+            callback=progress.end_iteration,
+            options={
+                "maxiter": max_iter,
+                "maxfun": self.max_fun,
+                "gtol": self.tol,
+                # A ReLU network's objective has kinks, along which L-BFGS would creep for ever.
+                "ftol": 1e-4 * self.tol,
+                "maxls": 50,
+            },
+        )
+
+
+class _Progress:
+    """What the iterations have come to: the parameters after the last finished one, and a report of each."""
+
+    def __init__(self, theta: NDArray, state: TrainingState, n_rows: int, listener: Listener | None) -> None:
+        self.kept, self.value, self.outcome, self.stopped = theta.copy(), np.inf, Outcome(), False
+        self._state, self._n_rows, self._listener = state, n_rows, listener
+        self._start = perf_counter()
+
+    def end_iteration(self, x: NDArray) -> None:
+        """Take down an iteration that led to x."""
+        np.copyto(self.kept, x, casting="same_kind")
+        self._state.epoch += 1
+        start, self._start = self._start, perf_counter()
+        report = EpochReport(self._state.epoch, self.value, None, self._n_rows, self._start - start)
+        self.outcome.reports.append(report)
+        if self._listener and _tell(self._listener, report):
+            self.stopped = True
+            # Ends SciPy's loop from SciPy 1.11 on; older versions let it through.
+            raise StopIteration
 
 
 def _tell(listener: Listener, report: EpochReport) -> bool:

@@ -48,7 +48,6 @@ class Layers:
     """A flat vector seen as the matrices of a network: M[l], and in it W[l] and b[l]."""
 
     def __init__(self, vector: NDArray, sizes: Sequence[int]) -> None:
-        self.vector = vector
         self.M: list[NDArray] = []
         start = 0
         for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=True):

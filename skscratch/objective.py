@@ -100,6 +100,14 @@ class Objective:
             total += block.total_loss(self.loss, len(filled))
         return batches.mean(total)
 
+    def value(self, batches: Batches) -> float:
+        """Return J for the present parameters, over all rows."""
+        return self.data_loss(batches) + self.penalty()
+
+    def guessing_loss(self) -> float:
+        """Return the loss of equal probabilities for all outcomes."""
+        return self.loss.guessing(self.network.sizes[-1])
+
     def penalty(self) -> float:
         """Return alpha / 2 * sum_l ||W[l]||^2."""
         squares = sum(float(np.vdot(W, W)) for W in self.network.layers.W)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import cache
 from numbers import Integral, Real
 from types import MethodType
 from typing import Any, Self
@@ -78,16 +79,15 @@ IMPOSSIBLE: dict[str, tuple[str, ...]] = {
 
 def check_solver_can_use(estimator: Any) -> None:
     """Warn of parameters that the solver ignores, and refuse those that it must not ignore."""
-    solver, changed = estimator.solver, _changed(estimator)
-    if impossible := [name for name in IMPOSSIBLE[solver] if _is_on(changed.get(name))]:
+    solver = estimator.solver
+    if impossible := {k: v for k, v in _changed(estimator, IMPOSSIBLE[solver]).items() if _is_on(v)}:
         raise ValueError(
-            f"solver={solver!r} cannot train with {_listed(impossible, changed)}. Use solver='sgd' or "
-            "'adam', or set it back to its default."
+            f"solver={solver!r} cannot train with {_listed(impossible)}. Use solver='sgd' or 'adam', or set "
+            "it back to its default."
         )
-    if useless := [name for name in USELESS[solver] if name in changed]:
+    if useless := _changed(estimator, USELESS[solver]):
         notify(
-            f"solver={solver!r} has no use for {_listed(useless, changed)}; the setting has no effect.",
-            UserWarning,
+            f"solver={solver!r} has no use for {_listed(useless)}; the setting has no effect.", UserWarning
         )
 
 
@@ -95,11 +95,16 @@ def _is_on(value: Any) -> bool:
     return value is not None and bool(np.any(value))
 
 
-def _changed(estimator: Any) -> dict[str, Any]:
-    """Return the parameters that are not at their defaults."""
-    defaults = inspect.signature(type(estimator)).parameters
-    values = estimator.get_params(deep=False)
-    return {name: values[name] for name in values if not _equal(values[name], defaults[name].default)}
+@cache
+def _defaults(estimator_class: type) -> dict[str, Any]:
+    parameters = inspect.signature(estimator_class).parameters
+    return {name: parameter.default for name, parameter in parameters.items()}
+
+
+def _changed(estimator: Any, names: tuple[str, ...]) -> dict[str, Any]:
+    """Return those of the named parameters that are not at their defaults."""
+    defaults, values = _defaults(estimator.__class__), {name: getattr(estimator, name) for name in names}
+    return {name: value for name, value in values.items() if not _equal(value, defaults[name])}
 
 
 def _equal(value: Any, default: Any) -> bool:
@@ -108,8 +113,8 @@ def _equal(value: Any, default: Any) -> bool:
     return isinstance(default, tuple) and list(value) == list(default)
 
 
-def _listed(names: list[str], values: dict[str, Any]) -> str:
-    return ", ".join(f"{name}={values[name]!r}" for name in names)
+def _listed(values: dict[str, Any]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in values.items())
 
 
 def hidden_sizes(hidden_layer_sizes: Any) -> tuple[int, ...]:
@@ -153,9 +158,12 @@ def rows_per_batch(batch_size: Any, n_rows: int) -> int:
     return min(max(32, n_rows // 64), 256) if batch_size == "auto" else int(batch_size)
 
 
+ANNEALED = ("cosine", "one_cycle")
+
+
 def anneals(learning_rate: Any) -> bool:
     """Return whether the learning rate comes down by itself until max_iter."""
-    return callable(learning_rate) or learning_rate in ("cosine", "one_cycle")
+    return callable(learning_rate) or learning_rate in ANNEALED
 
 
 def first_rate(learning_rate_init: Any, solver: str, learning_rate: Any) -> float:
@@ -165,6 +173,35 @@ def first_rate(learning_rate_init: Any, solver: str, learning_rate: Any) -> floa
     if anneals(learning_rate):
         return {"sgd": 0.2, "adam": 0.005}[solver]
     return {"sgd": 0.05, "adam": 0.001}[solver]
+
+
+def course_of_rate(
+    learning_rate: Any, learning_rate_init: Any, solver: str, n_epochs: int | None
+) -> tuple[Any, float]:
+    """Return the course of the learning rate over n_epochs (None: no end in sight), and its initial value.
+
+    Without an end, and in a single epoch, there is no room for the rate to rise and come down: it stays.
+    """
+    if callable(learning_rate) and n_epochs is None:
+        raise ValueError(
+            "With a callable learning_rate, partial_fit needs max_iter: the number of calls that the "
+            "fraction passed to it is taken of. Set max_iter to an int."
+        )
+    if learning_rate in ANNEALED and n_epochs in (None, 1):
+        learning_rate = "constant"
+    return learning_rate, first_rate(learning_rate_init, solver, learning_rate)
+
+
+def closing_epochs(n_epochs: int, learning_rate: Any) -> int:
+    """Return how many of n_epochs are kept for the closing course on all rows, after early stopping."""
+    return n_epochs // 4 if learning_rate in ANNEALED else 0
+
+
+def closing_course(
+    learning_rate: Any, learning_rate_init: Any, solver: str, n_epochs: int | None
+) -> tuple[Any, float]:
+    """Return the closing course of the learning rate: down along a cosine from half the initial value."""
+    return "cosine", first_rate(learning_rate_init, solver, learning_rate) / 2
 
 
 def number_of_epochs(max_iter: Any, solver: str, learning_rate: Any, n_batches: int) -> int:

@@ -15,6 +15,7 @@ class EpochReport:
     epoch: int
     loss: float
     learning_rate: float | None
+    n_rows: int
     seconds: float = 0.0
     validation_loss: float | None = None
     score: float | None = None
@@ -50,21 +51,39 @@ class Outcome:
     reports : list of EpochReport
         One for each epoch.
     best_epoch : int
-        Number of the epoch whose parameters were restored; 0 where nothing was judged.
+        Number of the epoch that the validation judged best; 0 where nothing was judged.
     best_score : float or None
         What the validation gave for it.
+    restored : bool
+        Whether the parameters are those of the best epoch.
     still_improving : bool
         Whether the last epoch was reached while patience on the training loss was not spent.
     judged : bool
         Whether there were validation rows.
+    n_before_closing : int or None
+        Number of epochs before the closing course, which trains on the validation rows as well.
     """
 
     ending: Ending = Ending.MAX_ITER
     reports: list[EpochReport] = field(default_factory=list)
     best_epoch: int = 0
     best_score: float | None = None
+    restored: bool = False
     still_improving: bool = False
     judged: bool = False
+    n_before_closing: int | None = None
+
+    def close(self) -> None:
+        """Take note that the reports from now on are those of the closing course."""
+        self.n_before_closing = len(self.reports)
+
+    def take_closing(self) -> list[EpochReport]:
+        """Remove the reports of the closing course, if there was one, and return them."""
+        if self.n_before_closing is None:
+            return []
+        closing = self.reports[self.n_before_closing :]
+        del self.reports[self.n_before_closing :]
+        return closing
 
     @property
     def grew(self) -> bool:

@@ -55,6 +55,40 @@ class Targets:
 
 
 @dataclass(frozen=True, eq=False)
+class Answers:
+    """The y of some rows, checked and taken apart once.
+
+    ``codes`` holds each row's position in ``present``, the sorted distinct labels. For a table of labels it
+    is the table, and ``present`` numbers its columns.
+    """
+
+    name: str
+    multilabel: bool
+    present: NDArray
+    codes: NDArray
+
+    @classmethod
+    def read(cls, y: Any, name: str = "y") -> Answers:
+        """Take y apart, of shape (n,) or (n, n_labels)."""
+        check_classification_targets(y)
+        kind = "one label per row" if np.ndim(y) == 1 else type_of_target(y)
+        if kind == "multiclass-multioutput":
+            raise ValueError(
+                f"{name} has {np.shape(y)[1]} columns of several classes each (multiclass-multioutput). Pass "
+                "one column of classes or a table of 0 and 1; MultiOutputClassifier trains a network per "
+                "column."
+            )
+        if kind.startswith("multilabel"):
+            table = y.toarray() if sp.issparse(y) else check_array(y, input_name=name)
+            if not np.isin(table, (0, 1)).all():
+                raise ValueError(f"{name} is a multilabel table and may only hold 0 and 1.")
+            return cls(name, True, np.arange(table.shape[1]), table.astype(np.uint8))
+        y = column_or_1d(y)
+        present = np.unique(y)
+        return cls(name, False, present, np.searchsorted(present, y))
+
+
+@dataclass(frozen=True, eq=False)
 class Labels:
     """The classes of a fitted classifier, and the way from labels to codes and back.
 
@@ -63,20 +97,6 @@ class Labels:
 
     kind: str
     classes: NDArray
-
-    @classmethod
-    def seen_in(cls, y: ArrayLike) -> Labels:
-        """Return the labels that y holds."""
-        check_classification_targets(y)
-        kind = type_of_target(y)
-        if kind == "multiclass-multioutput":
-            raise ValueError(
-                f"y has {np.shape(y)[1]} columns of several classes each (multiclass-multioutput). Pass one "
-                "column of classes or a table of 0 and 1; MultiOutputClassifier trains a network per column."
-            )
-        if kind.startswith("multilabel"):
-            return cls("multilabel", np.arange(np.shape(y)[1]))
-        return cls.of_classes(np.unique(column_or_1d(y)), multilabel=False)
 
     @classmethod
     def of_classes(cls, classes: ArrayLike, *, multilabel: bool) -> Labels:
@@ -95,39 +115,34 @@ class Labels:
         """Number of scores per row: one for two classes, otherwise one for each class or label."""
         return 1 if self.kind == "binary" else len(self.classes)
 
-    def encode(self, y: ArrayLike, *, smoothing: float = 0.0, name: str = "y") -> Targets:
-        """Return the codes of y; labels that are not among the classes are an error."""
-        codes = self._encode_table(y, name) if self.kind == "multilabel" else self._encode(y, name)
-        return Targets(self.kind, codes, self.n_outputs, smoothing)
+    def encode(self, answers: Answers, *, smoothing: float = 0.0) -> Targets:
+        """Return the codes of the answers; labels that are not among the classes are an error."""
+        encode = self._encode_table if self.kind == "multilabel" else self._encode
+        return Targets(self.kind, encode(answers), self.n_outputs, smoothing)
 
-    def _encode(self, y: ArrayLike, name: str) -> NDArray:
-        check_classification_targets(y)
-        if type_of_target(y).startswith("multilabel"):
+    def _encode(self, answers: Answers) -> NDArray:
+        if answers.multilabel:
             raise ValueError(
-                f"{name} is a multilabel table of shape {np.shape(y)}, but this classifier has the classes "
-                f"{self.classes}. Pass one label per row, or fit a new classifier."
+                f"{answers.name} is a multilabel table of shape {answers.codes.shape}, but this classifier "
+                f"has the classes {self.classes}. Pass one label per row, or fit a new classifier."
             )
-        y = column_or_1d(y)
-        present, inverse = np.unique(y, return_inverse=True)
-        unseen = sorted(set(present.tolist()) - set(self.classes.tolist()), key=str)
+        unseen = sorted(set(answers.present.tolist()) - set(self.classes.tolist()), key=str)
         if unseen:
             raise ValueError(
-                f"{name} holds labels that are not among the classes: {unseen}. Expected only labels of "
-                f"{self.classes}; with partial_fit, name every class in the first call's `classes`."
+                f"{answers.name} holds labels that are not among the classes: {unseen}. Expected only labels "
+                f"of {self.classes}; with partial_fit, name every class in the first call's `classes`."
             )
-        codes = np.searchsorted(self.classes, present)
-        return codes.astype(np.min_scalar_type(len(self.classes)))[inverse.reshape(-1)]
+        codes = np.searchsorted(self.classes, answers.present)
+        return codes.astype(np.min_scalar_type(len(self.classes)))[answers.codes]
 
-    def _encode_table(self, y: Any, name: str) -> NDArray:
-        table = y.toarray() if sp.issparse(y) else check_array(y, input_name=name)
-        if table.shape[1] != len(self.classes):
+    def _encode_table(self, answers: Answers) -> NDArray:
+        n_columns = answers.codes.shape[1] if answers.multilabel else 1
+        if n_columns != len(self.classes):
             raise ValueError(
-                f"{name} has {table.shape[1]} columns, but there are {len(self.classes)} labels; "
+                f"{answers.name} has {n_columns} columns, but there are {len(self.classes)} labels; "
                 "pass one column of 0 and 1 for each label."
             )
-        if not np.isin(table, (0, 1)).all():
-            raise ValueError(f"{name} is a multilabel table and may only hold 0 and 1.")
-        return table.astype(np.uint8)
+        return answers.codes
 
     def decode(self, scores: NDArray) -> NDArray:
         """Return the most likely label of each row, from scores of shape (n, n_outputs)."""

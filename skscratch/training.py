@@ -93,8 +93,8 @@ class Trainer:
         state, schedule, start = self.state, self.schedule, perf_counter()
         eta = self.eta_0 * schedule.factor(state.epoch)
         self.optimizer.begin_epoch(eta, schedule.momentum(state.epoch, self.momentum))
-        report = EpochReport(state.epoch + 1, self._pass_over_rows(), eta)
-        if diverged(report.loss, self.objective.network.theta, self.present_loss):
+        report = EpochReport(state.epoch + 1, self._pass_over_rows(), eta, self.batches.n_team_rows)
+        if diverged(report.loss, self.objective.network.theta, lambda: self.objective.value(self.batches)):
             report.loss = np.inf
         elif validation:
             validation.judge(report)
@@ -138,6 +138,8 @@ class Trainer:
         patience: Patience | None,
         validation: Validation | None = None,
         listener: Listener | None = None,
+        *,
+        after: Outcome | None = None,
     ) -> Outcome:
         """Train for up to max_iter epochs.
 
@@ -151,6 +153,8 @@ class Trainer:
             Judges each epoch; the best one's parameters are restored at the end.
         listener : Listener or None
             Told of every epoch; may stop training.
+        after : Outcome or None
+            What the same training came to before, to which this course is added.
 
         Returns
         -------
@@ -162,8 +166,9 @@ class Trainer:
             If it comes before the first epoch has ended.
         """
         theta, state = self.objective.network.theta, self.state
-        outcome, best = Outcome(judged=validation is not None), Best()
-        checkpoint = Checkpoint(theta, state, 0)
+        outcome, best = after or Outcome(judged=validation is not None), Best()
+        outcome.ending = Ending.MAX_ITER
+        checkpoint = Checkpoint(theta, state, len(outcome.reports))
         try:
             for _ in range(max_iter):
                 if listener:
@@ -175,6 +180,7 @@ class Trainer:
                 if validation:
                     best.offer(report.watched, theta, report.epoch)
                 outcome.reports.append(report)
+                outcome.restored = False
                 checkpoint = Checkpoint(theta, state, len(outcome.reports))
                 if listener and listener.end_epoch(report):
                     outcome.ending = Ending.STOPPED
@@ -193,7 +199,7 @@ class Trainer:
             outcome.ending = Ending.INTERRUPTED
         if best.epoch:
             best.restore(theta)
-            outcome.best_epoch, outcome.best_score = best.epoch, -best.value
+            outcome.best_epoch, outcome.best_score, outcome.restored = best.epoch, -best.value, True
         if outcome.ending is Ending.MAX_ITER and patience and not validation:
             outcome.still_improving = max_iter > patience.limit
         return outcome
@@ -202,11 +208,3 @@ class Trainer:
         checkpoint.restore(self.objective.network.theta, self.state)
         self._rng.bit_generator.state = self.state.rng
         del outcome.reports[checkpoint.n_reports :]
-
-    def guessing_loss(self) -> float:
-        """Return the loss of equal probabilities for all outcomes."""
-        return self.objective.loss.guessing(self.batches.n_outputs)
-
-    def present_loss(self) -> float:
-        """Return the objective for the present parameters, over all training rows."""
-        return self.objective.data_loss(self.batches) + self.objective.penalty()

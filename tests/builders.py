@@ -17,7 +17,7 @@ from skscratch.optimizers import SGD, Adam
 from skscratch.rows import Rows
 from skscratch.schedules import Constant
 from skscratch.state import TrainingState
-from skscratch.targets import Labels
+from skscratch.targets import Answers, Labels
 from skscratch.training import Trainer
 
 KINDS = ("binary", "multiclass", "multilabel")
@@ -48,7 +48,7 @@ def make_weights(n, seed=0):
 
 
 def make_rows(X, y, kind, weights=None, index=None, smoothing=0.0):
-    return Rows(X, make_labels(kind).encode(y, smoothing=smoothing), weights, index)
+    return Rows(X, make_labels(kind).encode(Answers.read(y), smoothing=smoothing), weights, index)
 
 
 def textbook_Y(y, kind, smoothing=0.0):
@@ -83,10 +83,11 @@ def textbook_network(sizes, activations, theta, kind):
 
 def flatten(arrays, sizes):
     """Return the textbook's list [*W, *b] laid out as the package lays out theta."""
-    layers = Layers(np.empty(Layers.length(sizes)), sizes)
+    theta = np.empty(Layers.length(sizes))
+    layers = Layers(theta, sizes)
     for target, array in zip([*layers.W, *layers.b], arrays, strict=True):
         target[...] = array
-    return layers.vector
+    return theta
 
 
 def make_workspace(network, n_examples):

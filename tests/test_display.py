@@ -166,15 +166,15 @@ def test_pipelines_searches_and_other_classifiers():
     )
 
 
-def test_a_curve_that_is_shorter_than_the_training_ends_with_it():
-    curves = TrainingCurves(np.arange(5.0), validation=np.array([3.0, 1.0]), best_epoch=5)
+def test_a_curve_that_is_shorter_than_the_training_begins_with_it():
+    curves = TrainingCurves(np.arange(5.0), validation=np.array([3.0, 1.0]), best_epoch=2)
     line = LossCurveDisplay(curves={"a": curves}).plot().lines_["a"]
-    assert list(line["validation"].get_xdata()) == [4, 5]
+    assert list(line["validation"].get_xdata()) == [1, 2]
     assert line["best epoch"].get_ydata() == [1.0]
 
 
 def test_a_best_epoch_outside_the_curve_is_not_marked():
-    curves = TrainingCurves(np.arange(5.0), validation=np.array([3.0, 1.0]), best_epoch=2)
+    curves = TrainingCurves(np.arange(5.0), validation=np.array([3.0, 1.0]), best_epoch=5)
     assert "best epoch" not in LossCurveDisplay(curves={"a": curves}).plot().lines_["a"]
 
 

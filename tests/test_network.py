@@ -99,9 +99,9 @@ def test_backward_by_hand():
     network = make_network((2, 2, 1), "relu", theta)
     _, work = scores_of(network, X)
     work.delta[-1][...] = 2
-    gradient = Layers(np.full(9, np.nan), network.sizes)
-    network.backward(dense_input(X), work, gradient)
-    assert_array_equal(gradient.vector, [4, 0, 8, 0, 4, 0, 3, 0, 2])
+    gradient = np.full(9, np.nan)
+    network.backward(dense_input(X), work, Layers(gradient, network.sizes))
+    assert_array_equal(gradient, [4, 0, 8, 0, 4, 0, 3, 0, 2])
 
 
 @pytest.mark.parametrize("sizes", [(3, 2), (3, 4, 2), (3, 1, 1), (1, 2, 3, 4, 5)], ids=str)
@@ -130,9 +130,9 @@ def test_sparse_input_gives_the_scores_and_the_gradient_of_dense_input(make_spar
         work, Z = make_workspace(network, N), np.empty((2, N))
         network.forward(x, work, Z)
         work.delta[-1][...] = np.arange(2 * N).reshape(2, N)
-        gradient = Layers(np.full_like(network.theta, np.nan), SIZES)
-        network.backward(x, work, gradient)
-        results.append((Z, gradient.vector))
+        gradient = np.full_like(network.theta, np.nan)
+        network.backward(x, work, Layers(gradient, SIZES))
+        results.append((Z, gradient))
     for dense, sparse in zip(*results, strict=True):
         assert_allclose(sparse, dense, rtol=1e-12, atol=1e-14)
 

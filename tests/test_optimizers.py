@@ -377,7 +377,7 @@ def test_lbfgs_reports_the_whole_loss_curve_and_leaves_the_parameters_of_its_las
     curve = [report.loss for report in outcome.reports]
     assert len(curve) > 5
     assert (np.diff(curve) <= 0).all()
-    assert_allclose(lbfgs.present_loss(), curve[-1], rtol=1e-13)
+    assert_allclose(lbfgs.objective.value(lbfgs.batches), curve[-1], rtol=1e-13)
     assert [report.epoch for report in outcome.reports] == list(range(1, len(curve) + 1))
 
 
@@ -448,7 +448,7 @@ def test_an_interrupt_leaves_the_parameters_of_the_last_finished_iteration(monke
     outcome = lbfgs.run(1000, listener)
     assert outcome.ending is Ending.INTERRUPTED
     assert 0 < len(outcome.reports) < 8
-    assert_allclose(lbfgs.present_loss(), outcome.reports[-1].loss, rtol=1e-13)
+    assert_allclose(lbfgs.objective.value(lbfgs.batches), outcome.reports[-1].loss, rtol=1e-13)
 
 
 def test_an_interrupt_before_the_first_iteration_has_ended_goes_up_and_leaves_no_trace(monkeypatch):

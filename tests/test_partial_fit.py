@@ -391,7 +391,7 @@ def test_a_course_that_early_stopping_cut_short_goes_on_in_partial_fit(learning_
         early_stopping=True,
         scoring=lambda *_: next(scores),
         n_iter_no_change=2,
-    ).fit(X, y)
+    ).fit(X, y, X_val=X, y_val=y)
     assert clf.n_iter_ == 3
     trained_in_parts(clf, X, y, 3)
     assert clf.learning_rate_curve_ == mlp(learning_rate=learning_rate).fit(X, y).learning_rate_curve_

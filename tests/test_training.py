@@ -307,9 +307,9 @@ def test_the_poison_reaches_a_step_that_reads_too_early(monkeypatch):
 
 def test_the_loss_measured_without_slopes_reads_nothing_unwritten(monkeypatch):
     trainer = small_trainer(weighted=True, alpha=0.1, batch_size=5)
-    clean = trainer.present_loss()
+    clean = trainer.objective.value(trainer.batches)
     poison_before_every_block_and_step(trainer, monkeypatch)
-    assert trainer.present_loss() == clean
+    assert trainer.objective.value(trainer.batches) == clean
 
 
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
@@ -341,7 +341,7 @@ def test_present_loss_is_the_objective_of_the_present_parameters():
     trainer = small_trainer(weighted=True, alpha=0.3, batch_size=5)
     trainer.run_epoch()
     value, _ = trainer.objective.value_and_gradient(trainer.batches)
-    assert_allclose(trainer.present_loss(), value, rtol=1e-14)
+    assert_allclose(trainer.objective.value(trainer.batches), value, rtol=1e-14)
 
 
 def test_training_without_shuffling_draws_nothing():
@@ -377,7 +377,8 @@ class LossFrom:
 def raise_in_epoch(trainer, epoch, exception, monkeypatch, step_in_epoch=2):
     """Make the trainer raise in the middle of an epoch."""
     plain_step, n_steps = trainer.step, 0
-    fatal = (epoch - 1) * trainer.batches.n_batches + step_in_epoch
+    batches = trainer.batches
+    fatal = (epoch - 1) * -(-batches.n_rows // batches.batch_size) + step_in_epoch
 
     def step(batch):
         nonlocal n_steps
@@ -556,7 +557,7 @@ def test_parameters_that_leave_the_finite_numbers_in_the_last_step_count_as_dive
     trainer = small_trainer(activations="identity", batch_size=13, eta=1e308)
     trainer.objective.network.theta *= 1e3
     theta = trainer.objective.network.theta.copy()
-    assert np.isfinite(trainer.present_loss())
+    assert np.isfinite(trainer.objective.value(trainer.batches))
     outcome = trainer.run(1, None)
     assert outcome.ending is Ending.DIVERGED
     assert_array_equal(trainer.objective.network.theta, theta)
