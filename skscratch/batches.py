@@ -120,6 +120,8 @@ class SparseRows:
     def gather(self, rows: NDArray | slice, n_rows: int) -> Sequence[Input]:
         """Return n_rows rows of X as batches."""
         x = self.X[rows].astype(self._dtype, copy=False)
+        if n_rows == self._batch_size:
+            return [SparseInput(x)]
         starts = range(0, n_rows, self._batch_size)
         return [SparseInput(x[i : i + self._batch_size]) for i in starts]
 

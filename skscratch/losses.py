@@ -84,8 +84,9 @@ class SoftmaxCrossEntropy:
 
     def probabilities(self, scores: NDArray) -> NDArray:
         """p = e^(z - m) / sum_c e^(z_c - m)."""
-        P = np.exp(scores - scores.max(axis=1, keepdims=True))
-        P /= P.sum(axis=1, keepdims=True)
+        P = scores - np.maximum.reduce(scores, axis=1, keepdims=True)
+        np.exp(P, out=P)
+        P /= np.add.reduce(P, axis=1, keepdims=True)
         return P
 
     def log_probabilities(self, scores: NDArray) -> NDArray:

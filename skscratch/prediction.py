@@ -25,21 +25,24 @@ def activate_rows(network: Network, X: NDArray | sp.csr_array, layer: int) -> ND
 
 
 def _rows_through(network: Network, X: NDArray | sp.csr_array, layer: int | None) -> NDArray:
-    """Pass chunks of rows through the network and collect the scores, or a hidden layer's outputs."""
+    """Pass chunks of rows through the network and collect the scores, or a hidden layer's outputs.
+
+    They stay as the network leaves them, unit after unit: softmax is three times as fast on that.
+    """
     sizes, dtype = network.sizes, network.theta.dtype
     n_rows, n_features = X.shape
     width = sum(sizes[1:]) + (0 if sp.issparse(X) else n_features)
     chunk = max(1, min(n_rows, CHUNK_BYTES // (dtype.itemsize * width)))
-    out = np.empty((n_rows, sizes[-1] if layer is None else sizes[1:-1][layer]), dtype)
+    out = np.empty((sizes[-1] if layer is None else sizes[1:-1][layer], n_rows), dtype)
     for first, last, size in _spans(n_rows, chunk):
         if first == 0 or size < chunk:
             source = (SparseRows if sp.issparse(X) else DenseRows)(X, 1, size, dtype)
             work, Z = Workspace(network, size, training=False), np.empty((sizes[-1], size), dtype)
-            result = (Z if layer is None else work.z[layer]).T
+            result = Z if layer is None else work.z[layer]
         (x,) = source.gather(slice(first, last), size)
         network.scores(x, work, Z)
-        out[first:last] = result
-    return out
+        out[:, first:last] = result
+    return out.T
 
 
 def _spans(n_rows: int, chunk: int) -> Iterator[tuple[int, int, int]]:
