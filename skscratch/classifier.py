@@ -796,7 +796,19 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         index = slice(None) if rows.index is None else rows.index
         X, y = rows.X[index], self._labels().from_codes(rows.codes())
         weights = {} if rows.weights is None else {"sample_weight": rows.weights[index]}
-        return lambda: scorer(shown, X, y, **weights)
+
+        def score() -> float:
+            try:
+                return scorer(shown, X, y, **weights)
+            except TypeError as error:
+                if weights and "sample_weight" in str(error):
+                    raise ValueError(
+                        f"scoring={self.scoring!r} takes no sample_weight, but the validation rows have "
+                        "weights. Give it a parameter sample_weight, or watch another score."
+                    ) from error
+                raise
+
+        return score
 
     @contextmanager
     def _callback_task(self, X: Any, y: Any, sample_weight: Any) -> Iterator[Callable[[Any], list[Listener]]]:

@@ -249,6 +249,18 @@ def test_the_scorer_sees_the_parameters_of_its_own_epoch():
         np.testing.assert_array_equal(probabilities[epochs - 1], clf.predict_proba(X[90:]))
 
 
+@pytest.mark.parametrize(
+    "scorer",
+    [lambda clf, X, y: 1.0, make_scorer(lambda y, predicted: float(np.mean(y == predicted)))],
+    ids=["function", "scorer"],
+)
+def test_a_scorer_that_takes_no_weights_is_a_clear_error_only_where_there_are_weights(scorer):
+    X, y = data()
+    mlp(scoring=scorer, max_iter=1).fit(X, y)
+    with pytest.raises(ValueError, match="takes no sample_weight"):
+        mlp(scoring=scorer, max_iter=1).fit(X, y, sample_weight=np.full(len(y), 2.0))
+
+
 # The best parameters are restored
 
 
