@@ -55,7 +55,7 @@ monitor = ScoringMonitor(scoring=["accuracy", "neg_log_loss"])
 ScratchMLPClassifier(**settings).set_callbacks(monitor).fit(X, y)
 
 log = monitor.get_logs().data
-print("the last entry:", log[-1])
+print("the last entry:", *log[-1].items(), sep="\n")
 entries = [entry for entry in log if entry["task_name"] == "epoch"]
 epochs = [entry["task_id"] + 1 for entry in entries]
 

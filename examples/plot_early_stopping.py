@@ -5,7 +5,7 @@ Early stopping
 
 A network that is trained for too long learns its training rows by heart. Early stopping watches
 rows that are not trained on, and answers three questions: when to stop (``n_iter_no_change``, the
-patience), by what to judge (``scoring``), and which weights to keep (always those of the best
+patience), by what to judge (``scoring``), and which weights to keep (here always those of the best
 epoch). This page takes them one at a time.
 """
 
@@ -14,7 +14,8 @@ epoch). This page takes them one at a time.
 # -----------------------
 # 600 training rows, a tenth of them with a random label, and 100 hidden units: enough to learn the
 # wrong labels too. The validation rows are passed as ``X_val, y_val``. Without them,
-# ``early_stopping=True`` splits the share ``validation_fraction`` off the training rows by itself.
+# ``early_stopping=True`` splits the share ``validation_fraction`` off the training rows by itself,
+# and in the end goes on from the best epoch with all rows.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -113,7 +114,7 @@ fig.suptitle("One training run, judged by its loss and by its accuracy")
 # ---------
 # Ten random starts, judged on test rows that neither training nor stopping has seen. The last
 # weights give worse answers than the best ones, and much worse probabilities. Whether the loss or
-# the accuracy had chosen the best ones makes no difference here.
+# the accuracy had chosen the best ones makes little difference here.
 
 settings = {
     f"last of {MAX_ITER} epochs": {"early_stopping": False, "n_iter_no_change": np.inf},

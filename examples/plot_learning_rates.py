@@ -100,8 +100,7 @@ axes[1].legend()
 # ---------------
 # The test loss after 40 epochs, as the mean of three random starts, for four values of
 # ``learning_rate_init``. Every schedule reaches a lower loss than any constant rate, and forgives a
-# start that is too fast; the constant rate of 0.3 is far off the picture. None helps a start that
-# is too slow.
+# start that is too fast, as the constant rate of 0.3 does not. None helps a start that is too slow.
 
 rates = [0.01, 0.03, 0.1, 0.3]
 test_loss = {}

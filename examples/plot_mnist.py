@@ -150,9 +150,9 @@ print(f"{len(X_train):,} training and {len(X_test):,} test images of {side} x {s
 # Fifteen hidden units
 # --------------------
 # Shuffled minibatches of 128, as in the notebook. Its learning rate of 0.001, applied to the sum
-# over a minibatch, is 0.128 on the mean. What differs from it: the momentum is 0.9 in place of
-# 0.001, there is a little L2, and the validation loss rules. Whenever it has not improved for two
-# epochs, ``learning_rate="adaptive"`` divides the rate by 5.
+# over a minibatch, is 0.128 on the mean; here it is 0.1. What else differs: the momentum is 0.9 in
+# place of 0.001, there is a little L2, and the validation loss rules. Whenever it has not improved
+# for two epochs, ``learning_rate="adaptive"`` divides the rate by 5.
 
 settings = {
     "alpha": 2e-4,
@@ -208,7 +208,7 @@ report(wide)
 # %%
 # Loss curves
 # -----------
-# Each drop follows a division of the rate. The validation loss is the cross-entropy of the network
+# Each late drop follows a division of the rate. The validation loss is the cross-entropy of the network
 # that an epoch leaves behind. The training loss is what is minimised, as the epoch met it: with the
 # L2 penalty, and over batches that the network had yet to learn from. So it may lie above.
 

@@ -86,7 +86,7 @@ draw("dropout", [0, 0.1, 0.3, 0.6])
 # ------------------------------------
 # The smoothed labels ask for less than certainty, and get it: the probabilities stay away from 0
 # and 1, and the test loss falls. The border itself still winds around single rows, so the accuracy
-# hardly moves.
+# gains little.
 
 draw("label_smoothing", [0, 0.05, 0.2, 0.5])
 

@@ -594,35 +594,12 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         if warm:
             self._check_activation_unchanged()
         state.schedule_start = state.epoch
-        training, splits = rows, self.early_stopping and held_out is None
-        if splits:
-            rng = np.random.default_rng(state.split_seed)
-            training, held_out = split_off_validation(rows, labels, self.validation_fraction, rng, self._team)
-        training, weighed = weigh_classes(self.class_weight, labels, training, held_out)
         network, rng = self._network_in_training(theta, state)
         session = _Session(network, state, rng, Audience([*self._printers(), *listen(self)]))
-        n_epochs = self._number_of_epochs(training)
-        # A warm start is to go on with the same validation rows: they have to stay unseen.
-        closes = splits and not self.warm_start
-        n_closing = closing_epochs(n_epochs, self.learning_rate) if closes else 0
         with np.errstate(over="ignore", invalid="ignore"):
-            trainer, outcome = self._run(session, training, weighed, held_out, n_epochs - n_closing)
-            if n_closing and outcome.ending in (Ending.CONVERGED, Ending.MAX_ITER):
-                del trainer  # and its buffers with it
-                rows, _ = weigh_classes(self.class_weight, labels, rows, None)
-                trainer = self._close(session, rows, n_closing, outcome)
+            trainer, outcome = self._train(session, labels, rows, held_out)
             self._judge_ending(outcome, trainer)
-        closing = outcome.take_closing()
-        # The curves tell of the epochs that were judged, so the closing ones are not counted either.
-        state.epoch -= len(closing)
-        if outcome.ending is Ending.MAX_ITER:
-            # The course of the learning rate is complete, whatever max_iter the next one has.
-            state.schedule_start = state.epoch
-        self._publish_outcome(outcome, trainer, goes_on=warm)
-        self._publish_validation(outcome, goes_on=warm)
-        self.n_iter_ = len(outcome.reports)
-        self.t_ += sum(r.n_rows for r in closing)
-        self.closing_loss_curve_ = [r.loss for r in closing] or None
+        self._publish_fit(outcome, trainer, goes_on=warm)
 
     def _partial_fit(self, X: Any, y: Any, classes: Any, sample_weight: Any) -> None:
         check_solver_can_use(self)
@@ -645,6 +622,26 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
             self._publish_no_validation()
             self.closing_loss_curve_ = None
         self.n_iter_ = (self.n_iter_ if goes_on else 0) + len(outcome.reports)
+
+    def _train(
+        self, session: _Session, labels: Labels, rows: Rows, held_out: Rows | None
+    ) -> tuple[Trainer | LBFGS, Outcome]:
+        """Train on the rows; where some of them are split off to judge, close with all of them."""
+        training, splits = rows, self.early_stopping and held_out is None
+        if splits:
+            rng = np.random.default_rng(session.state.split_seed)
+            training, held_out = split_off_validation(rows, labels, self.validation_fraction, rng, self._team)
+        training, weighed = weigh_classes(self.class_weight, labels, training, held_out)
+        n_epochs = self._number_of_epochs(training)
+        # A warm start is to go on with the same validation rows: they have to stay unseen.
+        closes = splits and not self.warm_start
+        n_closing = closing_epochs(n_epochs, self.learning_rate) if closes else 0
+        trainer, outcome = self._run(session, training, weighed, held_out, n_epochs - n_closing)
+        if n_closing and outcome.ending in (Ending.CONVERGED, Ending.MAX_ITER):
+            del trainer  # and its buffers with it
+            rows, _ = weigh_classes(self.class_weight, labels, rows, None)
+            trainer = self._close(session, rows, n_closing, outcome)
+        return trainer, outcome
 
     def _run(
         self, session: _Session, training: Rows, weighed: Rows | None, held_out: Rows | None, n_epochs: int
@@ -840,6 +837,19 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         self._sizes, self._dtype = network.sizes, network.theta.dtype.name
         # The vector of all parameters, for as long as these are the arrays in coefs_ and intercepts_.
         self._flat = [network.theta, *self.coefs_, *self.intercepts_]
+
+    def _publish_fit(self, outcome: Outcome, trainer: Trainer | LBFGS, *, goes_on: bool) -> None:
+        state, closing = trainer.state, outcome.take_closing()
+        # The curves tell of the epochs that were judged, so the closing ones are not counted either.
+        state.epoch -= len(closing)
+        if outcome.ending is Ending.MAX_ITER:
+            # The course of the learning rate is complete, whatever max_iter the next one has.
+            state.schedule_start = state.epoch
+        self._publish_outcome(outcome, trainer, goes_on=goes_on)
+        self._publish_validation(outcome, goes_on=goes_on)
+        self.n_iter_ = len(outcome.reports)
+        self.t_ += sum(report.n_rows for report in closing)
+        self.closing_loss_curve_ = [report.loss for report in closing] or None
 
     def _publish_outcome(self, outcome: Outcome, trainer: Trainer | LBFGS, *, goes_on: bool) -> None:
         reports = outcome.reports
