@@ -202,7 +202,9 @@ class Batches:
         self.rows, self.loss, self.network, self.team = rows, loss, network, team
         self.dtype, self.n_outputs = network.theta.dtype, network.sizes[-1]
         self.n_rows = rows.n_rows
-        self.n_team_rows, self.weight_sum = team.total(rows.n_rows, rows.weight_sum)
+        self.n_team_rows, self.weight_sum, self.square_sum = team.total(
+            rows.n_rows, rows.weight_sum, rows.square_sum
+        )
         self.mean_weight = self.weight_sum / self.n_team_rows
         share = round(batch_size * self.n_rows / self.n_team_rows)
         self.batch_size = max(1, min(share, self.n_rows))

@@ -40,7 +40,7 @@ class TrainingCurves:
     learning_rate : ndarray or None
         ``learning_rate_curve_``.
     best_epoch : int or None
-        ``best_iter_``, the epoch whose parameters were kept, counted from 1.
+        ``best_iter_``, the epoch that the validation judged best, counted from 1.
     """
 
     training: NDArray
@@ -101,7 +101,7 @@ class LossCurveDisplay:
 
     The losses stand on the left axis: training loss, and with early stopping the validation loss. A
     validation score other than the loss stands on a right axis of its own, and so does the learning rate
-    when it is asked for. A dot marks the best epoch, whose parameters the estimator kept.
+    when it is asked for. A dot marks the best epoch.
 
     Parameters
     ----------

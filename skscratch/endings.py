@@ -56,10 +56,13 @@ def _bad_result(outcome: Outcome, trainer: Trainer | LBFGS) -> str | None:
             f"{outcome.reports[-1].loss:.3g}, where it began at {outcome.reports[0].loss:.3g}. {MEND}"
         )
     guessing = trainer.objective.guessing_loss()
-    if not outcome.is_hardly_better_than(guessing) or (span := trainer.batches.rows.span) <= WIDE:
+    if not outcome.is_hardly_better_than(guessing):
         return None
-    # A strong penalty weighs in the curve, but is no reason to complain.
+    # A strong penalty weighs in the curve, but is no reason to complain. A whole team takes this loss
+    # together, so it comes before what one member's rows decide.
     if (loss := trainer.objective.data_loss(trainer.batches)) <= 0.8 * guessing:
+        return None
+    if (span := trainer.batches.rows.span) <= WIDE:
         return None
     return (
         f"After epoch {trainer.state.epoch} the network is hardly better than guessing (loss {loss:.3g} "

@@ -82,7 +82,7 @@ def _parameters_there(fitted: Any) -> dict[str, Any]:
     common = set(here) & set(MLPClassifier().get_params()) - set(OTHER_MEANING)
     there = {name: here[name] for name in common}
     there["hidden_layer_sizes"] = fitted._sizes[1:-1]
-    n_rows = rows_per_step = fitted.t_ // max(1, len(fitted.loss_curve_)) or 1
+    n_rows = rows_per_step = fitted._n_rows
     if here["solver"] != "lbfgs":
         rows_per_step = min(n_rows, rows_per_batch(here["batch_size"], n_rows))
         there["batch_size"] = rows_per_step

@@ -104,7 +104,8 @@ def _defaults(estimator_class: type) -> dict[str, Any]:
 def _changed(estimator: Any, names: tuple[str, ...]) -> dict[str, Any]:
     """Return those of the named parameters that are not at their defaults."""
     defaults, values = _defaults(estimator.__class__), {name: getattr(estimator, name) for name in names}
-    return {name: value for name, value in values.items() if not _equal(value, defaults[name])}
+    # A subclass need not have them all.
+    return {k: v for k, v in values.items() if k in defaults and not _equal(v, defaults[k])}
 
 
 def _equal(value: Any, default: Any) -> bool:
@@ -148,9 +149,20 @@ def dropout_rates(dropout: Any, n_hidden: int) -> list[float]:
     return [float(rate) for rate in rates]
 
 
-def penalty_strength(alpha: Any, weight_sum: float) -> float:
-    """Return alpha; "auto" is 3 / sum_i w_i, a prior that more data outweighs."""
-    return 3 / weight_sum if alpha == "auto" else float(alpha)
+def rows_worth(n_rows: int, weight_sum: float, square_sum: float) -> float:
+    """Return how many rows the weights stand for.
+
+    Weights that count copies stand for their sum. Weights that are shares of a whole do not (AdaBoost's sum
+    to one): they stand for (sum w)^2 / sum w^2 rows, whatever their scale (Kish 1965). Where weights are
+    counts, the sum is the larger of the two.
+    """
+    kish = weight_sum * (weight_sum / square_sum) if square_sum else n_rows
+    return max(weight_sum, kish)
+
+
+def penalty_strength(alpha: Any, n_rows: float) -> float:
+    """Return alpha; "auto" is 3 over the number of rows, a prior that more data outweighs."""
+    return 3 / n_rows if alpha == "auto" else float(alpha)
 
 
 def rows_per_batch(batch_size: Any, n_rows: int) -> int:
@@ -192,9 +204,13 @@ def course_of_rate(
     return learning_rate, first_rate(learning_rate_init, solver, learning_rate)
 
 
+FEWEST_CLOSING_EPOCHS = 3  # fewer leave no room for the rate to come down
+
+
 def closing_epochs(n_epochs: int, learning_rate: Any) -> int:
     """Return how many of n_epochs are kept for the closing course on all rows, after early stopping."""
-    return n_epochs // 4 if learning_rate in ANNEALED else 0
+    n_closing = n_epochs // 4 if learning_rate in ANNEALED else 0
+    return n_closing if n_closing >= FEWEST_CLOSING_EPOCHS else 0
 
 
 def closing_course(

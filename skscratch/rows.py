@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from numbers import Real
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -47,9 +48,20 @@ class Rows:
         return float(np.sum(self.weights if self.index is None else self.weights[self.index]))
 
     @property
+    def square_sum(self) -> float:
+        """Sum of the squares of the weights of the rows that take part."""
+        if self.weights is None:
+            return float(self.n_rows)
+        weights = self.weights if self.index is None else self.weights[self.index]
+        return float(weights.dot(weights))
+
+    @property
     def span(self) -> float:
-        """The largest absolute value in X."""
-        return max(float(self.X.max()), -float(self.X.min()))
+        """The largest absolute value in the rows that take part."""
+        if self.index is None:
+            return _largest(self.X)
+        n_parts = 1 + len(self.index) // 10_000  # so that no copy of X is made
+        return max(_largest(self.X[part]) for part in np.array_split(self.index, n_parts))
 
     def only_positive(self) -> Rows:
         """Leave out rows that weigh nothing: they are as good as absent."""
@@ -70,6 +82,10 @@ class Rows:
         return self.targets.codes if self.index is None else self.targets.codes[self.index]
 
 
+def _largest(X: Any) -> float:
+    return max(float(X.max()), -float(X.min()))
+
+
 def check_weights(sample_weight: ArrayLike | None, n_rows: int, name: str) -> NDArray | None:
     """Return the weights as float64, or None; anything but finite weights >= 0, not all 0, is an error."""
     if sample_weight is None:
@@ -84,6 +100,8 @@ def check_weights(sample_weight: ArrayLike | None, n_rows: int, name: str) -> ND
             f"{name} holds negative values (the smallest is {weights.min():g}); weights must be at least 0. "
             "Leave a row out by giving it the weight 0."
         )
+    if weights.max(initial=0) > np.finfo(float).max / n_rows:
+        raise ValueError(f"The sum of {name} may overflow; divide the weights by their largest value.")
     if not weights.any():
         raise ValueError(
             f"All weights in {name} are zero, so no row is left; give at least one row a positive weight."

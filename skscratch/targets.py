@@ -16,6 +16,7 @@ the whole y ever exists. A single class is ``multiclass`` with one output, whose
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -68,9 +69,13 @@ class Answers:
     codes: NDArray
 
     @classmethod
-    def read(cls, y: Any, name: str = "y") -> Answers:
-        """Take y apart, of shape (n,) or (n, n_labels)."""
-        check_classification_targets(y)
+    def read(cls, y: Any, name: str = "y", *, part: bool = False) -> Answers:
+        """Take y apart, of shape (n,) or (n, n_labels); ``part`` says that more rows are elsewhere."""
+        with warnings.catch_warnings():
+            if part:
+                # Many classes in few rows are no sign of a regression problem then.
+                warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+            check_classification_targets(y)
         kind = "one label per row" if np.ndim(y) == 1 else type_of_target(y)
         if kind == "multiclass-multioutput":
             raise ValueError(
@@ -101,6 +106,8 @@ class Labels:
     @classmethod
     def of_classes(cls, classes: ArrayLike, *, multilabel: bool) -> Labels:
         """Return the labels for a list of classes (of columns, if multilabel)."""
+        if np.ndim(classes) != 1:
+            raise ValueError(f"classes must be a sequence of labels, got {classes!r}.")
         classes = np.unique(column_or_1d(classes))
         if multilabel:
             return cls("multilabel", np.arange(len(classes)))

@@ -170,6 +170,26 @@ def split_validation(comm):
     return facts(mlp, rows_per_epoch=mlp.t_ // mlp.n_iter_)
 
 
+def closing_course(comm):
+    X, y, _ = make_data("multiclass")
+    here, mlp = rows_of(comm.rank), make_mlp(early_stopping=True, learning_rate="one_cycle", max_iter=16)
+    with data_parallel(mlp, comm):
+        mlp.fit(X[here], y[here])
+    return facts(mlp, closing=mlp.closing_loss_curve_)
+
+
+def hopeless_but_for_one_rank(comm):
+    """Nothing can be learned here, and what is said of it depends on the rows of the last rank."""
+    X, y, _ = make_data("multiclass")
+    y = np.random.default_rng(1).permutation(y)
+    X[rows_of(2)[0], 0] = 30
+    here, mlp = rows_of(comm.rank), make_mlp(hidden_layer_sizes=3, max_iter=12)
+    with data_parallel(mlp, comm), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        mlp.fit(X[here], y[here])
+    return facts(mlp, warned=[str(each.message) for each in caught])
+
+
 def ragged_and_shuffled(comm):
     """Ranks run out of batches at different times, and each draws its own order; the orders are noted."""
     X, y, w = make_data("multiclass", sum(RAGGED))
@@ -242,6 +262,8 @@ CASES |= {
         partial_fit,
         given_validation,
         split_validation,
+        closing_course,
+        hopeless_but_for_one_rank,
         ragged_and_shuffled,
         classes_here_and_there,
         no_seed_and_dropout,

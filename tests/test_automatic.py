@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skscratch import ScratchMLPClassifier
-from skscratch.parameters import first_rate, number_of_epochs, rows_per_batch
+from skscratch.parameters import first_rate, number_of_epochs, rows_per_batch, rows_worth
 
 
 def _falling(fraction):
@@ -87,8 +87,8 @@ def test_fit_takes_as_many_epochs(n, params, n_epochs):
 
 def test_validation_rows_make_no_batches():
     X, y = data(40)
-    # 28 rows are left: one batch.
-    assert mlp(early_stopping=True, validation_fraction=0.3).fit(X, y).n_iter_ == 200
+    # 28 rows are left: one batch. A quarter of the 200 epochs is for the closing course.
+    assert mlp(early_stopping=True, validation_fraction=0.3).fit(X, y).n_iter_ == 150
     assert mlp(early_stopping=True).fit(X, y, X_val=X, y_val=y).n_iter_ == 100
 
 
@@ -260,3 +260,31 @@ def test_a_course_of_one_epoch_keeps_the_whole_rate(learning_rate):
         clf.fit(X, y)
     assert clf.learning_rate_curve_ == [0.1] * 3
     assert clf.partial_fit(X, y).learning_rate_curve_ == [0.1] * 4
+
+
+# alpha
+
+
+def test_weights_that_are_shares_stand_for_as_many_rows_at_every_scale():
+    X, y = data(60)
+    plain = mlp(alpha="auto").fit(X, y)
+    for share in (1 / 60, 0.25):
+        weighted = mlp(alpha="auto").fit(X, y, sample_weight=np.full(60, share))
+        for W, V in zip(plain.coefs_, weighted.coefs_, strict=True):
+            np.testing.assert_allclose(V, W, rtol=1e-9, atol=1e-12)
+
+
+def test_weights_that_are_counts_stand_for_their_sum():
+    X, y = data(60)
+    counts = np.arange(60) % 3
+    auto = mlp(alpha="auto").fit(X, y, sample_weight=counts)
+    assert_same_training(auto, mlp(alpha=3 / counts.sum()).fit(X, y, sample_weight=counts))
+
+
+@pytest.mark.parametrize(
+    ("weights", "worth"),
+    [([1, 1, 1, 1], 4), ([2, 2, 0, 3], 7), ([0.25] * 4, 4), ([0.5, 0.25], 9 / 5), ([1e-200] * 3, 3)],
+)
+def test_how_many_rows_weights_stand_for(weights, worth):
+    w = np.array(weights, float)
+    assert rows_worth(len(w), w.sum(), w @ w) == pytest.approx(worth, rel=1e-12)

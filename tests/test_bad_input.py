@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
 from sklearn.utils._param_validation import InvalidParameterError
 
@@ -42,7 +43,7 @@ def assert_deep_equal(a, b, where="estimator"):
         assert a.dtype == b.dtype, where
         np.testing.assert_array_equal(a, b, err_msg=where)
     elif isinstance(a, Mapping):
-        assert list(a) == list(b), where
+        assert a.keys() == b.keys(), where
         for key in a:
             assert_deep_equal(a[key], b[key], f"{where}[{key!r}]")
     elif isinstance(a, list | tuple):
@@ -545,3 +546,87 @@ def test_no_dropout_anywhere_is_nothing_that_lbfgs_must_refuse():
         warnings.simplefilter("ignore")
         new(solver="lbfgs", dropout=[0.0, 0.0]).fit(X, Y)
     refuses(new(solver="lbfgs", dropout=np.array([0.0, 0.1])), lambda clf: clf.fit(X, Y), "dropout")
+
+
+# What a data frame, a team of calls or a user's own hand may bring
+
+
+def test_columns_of_categories_count_as_the_numbers_in_them():
+    X, y = load_iris(return_X_y=True, as_frame=True)
+    as_text = X.assign(grade=(X.iloc[:, 0] > 5).map({True: "1", False: "2"}).astype("category"))
+    as_numbers = as_text.assign(grade=as_text["grade"].astype(float))
+    clf = ScratchMLPClassifier(4, max_iter=2, random_state=0)
+    one, other = (copy.copy(clf).fit(frame, y) for frame in (as_text, as_numbers))
+    np.testing.assert_array_equal(one.predict_proba(as_text), other.predict_proba(as_numbers))
+    with pytest.raises(ValueError, match="could not convert string to float: 'low'"):
+        one.fit(X.assign(grade=(X.iloc[:, 0] > 5).map({True: "low", False: "high"}).astype("category")), y)
+
+
+def test_dates_are_refused_by_name():
+    X = np.arange("2020-01-01", "2020-01-21", dtype="datetime64[D]").reshape(-1, 1)
+    with pytest.raises(ValueError, match=r"dates or durations \(datetime64"):
+        ScratchMLPClassifier(4).fit(X, np.arange(20) % 2)
+
+
+@pytest.mark.parametrize(
+    "invalid",
+    [
+        {"alpha": -1},
+        {"momentum": 5},
+        {"solver": "foo"},
+        {"batch_size": 0},
+        {"max_grad_norm": -1},
+        {"max_iter": 2.7},
+    ],
+    ids=str,
+)
+def test_parameters_that_were_made_invalid_between_two_parts_are_refused(invalid):
+    X, y = load_iris(return_X_y=True)
+    clf = ScratchMLPClassifier(4, random_state=0).partial_fit(X, y, classes=[0, 1, 2])
+    with pytest.raises(InvalidParameterError, match=next(iter(invalid))):
+        clf.set_params(**invalid).partial_fit(X, y)
+
+
+def test_many_classes_in_a_small_part_are_no_sign_of_regression():
+    X, y = np.random.default_rng(0).normal(size=(60, 3)), np.arange(60)
+    # Any warning is an error here.
+    ScratchMLPClassifier(4).partial_fit(X, y, classes=range(100))
+
+
+@pytest.mark.parametrize("classes", [3, {0, 1, 2}, [[0, 1, 2]]], ids=str)
+def test_classes_that_are_no_sequence_are_refused_by_name(classes):
+    X, y = load_iris(return_X_y=True)
+    with pytest.raises(ValueError, match="classes must be a sequence"):
+        ScratchMLPClassifier(4).partial_fit(X, y, classes=classes)
+
+
+def test_weights_whose_sum_overflows_are_refused():
+    X, y = load_iris(return_X_y=True)
+    with pytest.raises(ValueError, match="sum of sample_weight may overflow"):
+        ScratchMLPClassifier(4).fit(X, y, sample_weight=np.full(150, 1e307))
+
+
+def test_a_new_fit_does_not_mind_what_became_of_the_old_weights():
+    X, y = load_iris(return_X_y=True)
+    clf = ScratchMLPClassifier(4, max_iter=2, random_state=0).fit(X, y)
+    before = clf.predict_proba(X)
+    clf.coefs_ = [np.zeros((1, 1))]
+    np.testing.assert_array_equal(clf.fit(X, y).predict_proba(X), before)
+
+
+def test_weights_of_ones_own_that_are_not_finite_are_named():
+    X, y = load_iris(return_X_y=True)
+    clf = ScratchMLPClassifier(4, max_iter=2, random_state=0).fit(X, y)
+    clf.coefs_[0][0, 0] = np.nan
+    with pytest.raises(ValueError, match="coefs_ or intercepts_"):
+        clf.predict(X)
+
+
+def test_a_subclass_may_have_fewer_parameters():
+    class Narrow(ScratchMLPClassifier):
+        def __init__(self, units=4, random_state=None):
+            super().__init__(units, random_state=random_state)
+            self.units = units
+
+    X, y = load_iris(return_X_y=True)
+    assert Narrow(random_state=0).fit(X, y).score(X, y) > 0.8

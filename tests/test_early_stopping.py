@@ -525,7 +525,7 @@ def test_the_closing_course_is_a_new_training_from_the_best_epoch_on(params):
         {"learning_rate": "adaptive"},
         {"learning_rate": lambda fraction: 1 - fraction},
         {"warm_start": True},
-        {"max_iter": 3},
+        {"max_iter": 11},
     ],
     ids=["constant", "adaptive", "callable", "warm start", "too few epochs"],
 )

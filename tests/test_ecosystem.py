@@ -217,6 +217,11 @@ def test_adaboost_passes_weights_on():
     assert not np.array_equal(parameters(boosted.estimators_[0]), parameters(boosted.estimators_[1]))
 
 
+def test_adaboost_of_the_default_learns():
+    boosted = AdaBoostClassifier(ScratchMLPClassifier(), n_estimators=3, random_state=0).fit(X, Y)
+    assert boosted.score(X, Y) > 0.92
+
+
 @pytest.mark.parametrize("method", ["sigmoid", "isotonic"])
 @pytest.mark.parametrize("ensemble", [True, False])
 def test_calibration(method, ensemble):

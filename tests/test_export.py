@@ -163,3 +163,11 @@ def test_one_class_only_is_an_error():
 def test_an_unfitted_network_is_an_error():
     with pytest.raises(NotFittedError):
         ScratchMLPClassifier().to_sklearn()
+
+
+def test_the_penalty_counts_the_rows_of_a_closing_course_too():
+    X, y = make_data("multiclass", n=200)
+    clf = ScratchMLPClassifier(4, early_stopping=True, random_state=0).fit(X, y)
+    assert clf.closing_loss_curve_
+    there = clf.to_sklearn()
+    assert there.alpha == pytest.approx(3 / 200 * there.batch_size)

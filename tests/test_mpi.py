@@ -127,6 +127,18 @@ def test_each_rank_splits_off_its_share(ranks):
     assert 0.6 * 90 <= got["rows_per_epoch"] <= 0.8 * 90
 
 
+def test_a_closing_course_takes_the_rows_of_all_ranks(ranks):
+    got = ranks("closing_course")[0]
+    assert got["n_iter_"] == 12
+    assert len(got["closing"]) == 4
+
+
+def test_a_complaint_that_depends_on_one_ranks_rows_keeps_nobody_waiting(ranks):
+    everyone = ranks("hopeless_but_for_one_rank")
+    complained = ["hardly better than guessing" in " ".join(got["warned"]) for got in everyone]
+    assert complained == [False, False, True]
+
+
 def test_ranks_that_run_out_of_rows_stand_by(ranks):
     """The textbook is given the joint batches that the ranks drew."""
     n = sum(RAGGED)
