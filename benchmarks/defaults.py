@@ -361,7 +361,8 @@ def main():
     records = run(sets, models, options.folds, options.repeats, options.cache, options.jobs)
     results = Results(records, sets, models, options.repeats)
 
-    title = f"{len(sets)} sets, {options.folds} folds, {options.repeats} repeats"
+    repeats = "1 repeat" if options.repeats == 1 else f"{options.repeats} repeats"
+    title = f"{len(sets)} sets, {options.folds} folds, {repeats}"
     tables = [summary(results), comparison(results, list(ours), list(PEERS)), each_set(results)]
     captions = [title, "Ours minus theirs, paired by set", "Accuracy / log loss of each set"]
     text = "\n\n".join(f"{c}\n\n{markdown(*t)}" for c, t in zip(captions, tables, strict=True))
