@@ -41,6 +41,14 @@ def data(n=60, seed=0):
     return X, np.digitize(X[:, 0] + 0.5 * rng.normal(size=n), [-0.6, 0.6])
 
 
+@pytest.fixture(autouse=True)
+def python_hears_ctrl_c():
+    # A shell lets its background jobs ignore Ctrl-C.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def ctrl_c():
     signal.raise_signal(signal.SIGINT)
 
