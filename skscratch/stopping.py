@@ -90,7 +90,9 @@ class Checkpoint:
 
     def __init__(self, theta: NDArray, state: TrainingState, n_reports: int) -> None:
         self.n_reports = n_reports
-        self._theta, self._state = theta.copy(), copy.deepcopy(vars(state))
+        # Of all that the state holds, only the optimizer's vectors are changed in place.
+        memory = {name: copy.copy(value) for name, value in state.memory.items()}
+        self._theta, self._state = theta.copy(), vars(state) | {"memory": memory}
 
     def restore(self, theta: NDArray, state: TrainingState) -> None:
         """Bring theta, the optimizer's memory and the rest of the state back to what they were."""
