@@ -284,8 +284,8 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     n_iter_: int
     best_loss_: float | None
     loss_curve_: list[float]
-    validation_loss_curve_: list[float | None] | None
-    validation_scores_: list[float | None] | None
+    validation_loss_curve_: list[float] | None
+    validation_scores_: list[float] | None
     best_validation_score_: float | None
     best_iter_: int | None
     closing_loss_curve_: list[float] | None
@@ -675,7 +675,8 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         # The velocity belongs to the last epoch's parameters, not to the best one's.
         state.memory, state.schedule_start = {}, state.epoch
         outcome.close()
-        trainer = self._trainer(session, rows, n_epochs, closing=True)
+        course = closing_course(self.learning_rate, self.learning_rate_init, self.solver)
+        trainer = self._trainer(session, rows, n_epochs, course)
         trainer.run(n_epochs, None, listener=session.listener, after=outcome)
         return trainer
 
@@ -737,12 +738,16 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         return [Printer()] if self.verbose else []
 
     def _trainer(
-        self, session: _Session, rows: Rows, n_epochs: int | None, *, closing: bool = False
+        self, session: _Session, rows: Rows, n_epochs: int | None, course: tuple[Any, float] | None = None
     ) -> Trainer:
-        """Return the trainer of a course of n_epochs; None where no end of it is in sight."""
+        """Return the trainer of n_epochs; None where no end of them is in sight.
+
+        The course of the learning rate and its initial value are the user's, unless they are given.
+        """
         objective, batches = self._objective(session.network, rows)
-        choose = closing_course if closing else course_of_rate
-        learning_rate, eta_0 = choose(self.learning_rate, self.learning_rate_init, self.solver, n_epochs)
+        learning_rate, eta_0 = course or course_of_rate(
+            self.learning_rate, self.learning_rate_init, self.solver, n_epochs
+        )
         return Trainer(
             objective,
             self._optimizer(objective, session.state),

@@ -213,9 +213,7 @@ def closing_epochs(n_epochs: int, learning_rate: Any) -> int:
     return n_closing if n_closing >= FEWEST_CLOSING_EPOCHS else 0
 
 
-def closing_course(
-    learning_rate: Any, learning_rate_init: Any, solver: str, n_epochs: int | None
-) -> tuple[Any, float]:
+def closing_course(learning_rate: Any, learning_rate_init: Any, solver: str) -> tuple[Any, float]:
     """Return the closing course of the learning rate: down along a cosine from half the initial value."""
     return "cosine", first_rate(learning_rate_init, solver, learning_rate) / 2
 

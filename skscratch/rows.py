@@ -41,19 +41,21 @@ class Rows:
         return self.X.shape[0] if self.index is None else len(self.index)
 
     @property
+    def own_weights(self) -> NDArray | None:
+        """Weights of the rows that take part; None if all weigh 1."""
+        return self.weights if self.weights is None or self.index is None else self.weights[self.index]
+
+    @property
     def weight_sum(self) -> float:
         """Sum of the weights of the rows that take part."""
-        if self.weights is None:
-            return float(self.n_rows)
-        return float(np.sum(self.weights if self.index is None else self.weights[self.index]))
+        weights = self.own_weights
+        return float(self.n_rows if weights is None else weights.sum())
 
     @property
     def square_sum(self) -> float:
-        """Sum of the squares of the weights of the rows that take part."""
-        if self.weights is None:
-            return float(self.n_rows)
-        weights = self.weights if self.index is None else self.weights[self.index]
-        return float(weights.dot(weights))
+        """Sum of their squares."""
+        weights = self.own_weights
+        return float(self.n_rows if weights is None else weights.dot(weights))
 
     @property
     def span(self) -> float:
@@ -150,10 +152,7 @@ def weigh_classes(
     """Multiply class weights into the weights of both parts; "balanced" counts the training part only."""
     if class_weight is None:
         return training, validation
-    weights = training.weights
-    if weights is not None and training.index is not None:
-        weights = weights[training.index]
-    tables = class_tables(class_weight, labels, training.codes(), weights)
+    tables = class_tables(class_weight, labels, training.codes(), training.own_weights)
     training = training.times(row_factors(tables, training.targets.codes))
     if not training.n_rows:
         raise ValueError(f"class_weight={class_weight!r} leaves every row without weight; raise one of them.")
