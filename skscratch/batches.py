@@ -56,6 +56,11 @@ class DenseInput:
         """out = a[0] delta^T."""
         self.a.dot(delta.T, out)
 
+    def products(self) -> NDArray:
+        """Return a[0]^T a[0]."""
+        a = self.a.astype(np.float64)
+        return a.T.dot(a)
+
 
 class SparseInput:
     """A batch of CSR rows as a[0]; the biases are added and summed apart, ones would only fill memory."""
@@ -73,6 +78,11 @@ class SparseInput:
         """out = [x^T delta^T; sum of delta over examples]."""
         out[:-1] = self.x.T @ delta.T
         np.add.reduce(delta, axis=1, out=out[-1])
+
+    def products(self) -> NDArray:
+        """Return x x^T + 1."""
+        x = self.x.astype(np.float64)
+        return (x @ x.T).toarray() + 1
 
 
 class DenseRows:

@@ -46,8 +46,10 @@ from .parameters import (
     penalty_strength,
     rows_per_batch,
     rows_worth,
+    tuning_epoch,
     why_no_partial_fit,
 )
+from .penalty import Tuning
 from .prediction import activate_rows, score_rows
 from .reports import Ending, Listener, Outcome
 from .rows import Rows, check_weights, split_off_validation, weigh_classes
@@ -85,9 +87,17 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         Strength of the L2 penalty on weights (not on biases), in units of the mean loss; the same number
         means the same whatever the batch size, the solver and the number of rows. scikit-learn's
         `MLPClassifier` divides its own alpha by the size of each batch: its value over its batch size is this
-        one. "auto" is 3 over the sum of the sample weights, a prior that more data outweighs; on 24 real sets
-        it had a lower log loss than 1, 2 and 5 over that sum. Where the weights are shares rather than
-        counts, as in AdaBoost, (sum w)^2 / sum w^2 is larger and takes the place of the sum (Kish 1965).
+        one.
+
+        "auto" is c / N, a prior that more data outweighs. N is the number of rows, or the sum of their
+        weights; of weights that are shares rather than counts, as in AdaBoost's, (sum w)^2 / sum w^2 is
+        larger and takes its place (Kish 1965). c is 3 at first. Once two thirds of a course of the learning
+        rate are done, c is set by how much the network overfits, as MacKay (1992) proposed: the effective
+        number of parameters over the sum of all squared weights, but not below .5 or above 12. That number
+        comes from what up to 256 rows would lose if each was left out, in closed form; it takes some
+        milliseconds. On 24 real sets it brought the log loss from LLFIXED to LLTUNED and the accuracy from
+        ACCFIXED to ACCTUNED; a c of 1, 2, 5 or 8 for all of them is worse than 3. c stays 3 where the rate
+        does not come down by itself, in courses of less than 12 epochs, and with "lbfgs".
     batch_size : int or "auto", default="auto"
         Rows in a minibatch. "auto" is a 64th of the rows, but at least 32 and at most 256: on small sets
         small batches gave better models, on large ones larger batches save time.
@@ -116,7 +126,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         Exponent of "invscaling".
     max_iter : int or "auto", default="auto"
         Largest number of epochs, for "lbfgs" of iterations. "auto" is 200, but with a rate that comes down by
-        itself 30, or as many epochs as make 200 steps. `partial_fit` with "auto" sees no end of the course:
+        itself 30, or as many epochs as make 400 steps. `partial_fit` with "auto" sees no end of the course:
         the rate stays constant there, as it does with "one_cycle" and "cosine" where ``max_iter`` is 1.
     shuffle : bool, default=True
         Whether to draw a new order of the rows for every epoch.
@@ -185,6 +195,8 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         others of the same shapes, to predict or to train on with.
     intercepts_ : list of ndarray
         Biases; ``intercepts_[l]`` has shape (units of layer l + 1,).
+    alpha_ : float
+        The strength of the penalty that training ended with; the same as ``alpha`` where that is a number.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -203,8 +215,9 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     loss_ : float
         The last entry of ``loss_curve_``.
     loss_curve_ : list of float
-        The objective in each epoch: the weighted mean loss as training met it, plus the penalty. Here and in
-        all other curves a closing course is left out.
+        The objective in each epoch: the weighted mean loss as training met it, plus the penalty, whose
+        strength changes once with ``alpha="auto"``. Here and in all other curves a closing course is left
+        out.
     best_loss_ : float or None
         The lowest of them; None with early stopping.
     learning_rate_curve_ : list of float
@@ -238,6 +251,8 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     Kish, "Survey sampling", 1965.
 
     Loshchilov & Hutter, "SGDR: stochastic gradient descent with warm restarts", 2017.
+
+    MacKay, "A practical Bayesian framework for backpropagation networks", 1992.
 
     Pascanu, Mikolov & Bengio, "On the difficulty of training recurrent neural networks", 2013.
 
@@ -279,6 +294,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
 
     coefs_: list[NDArray]
     intercepts_: list[NDArray]
+    alpha_: float
     classes_: NDArray
     t_: int
     n_iter_: int
@@ -662,7 +678,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         """Train for up to n_epochs; where rows are held out, they judge."""
         if self.solver == "lbfgs":
             session.state.solver, session.state.memory = self.solver, {}
-            objective, batches = self._objective(session.network, training)
+            objective, batches = self._objective(session, training)
             lbfgs = LBFGS(objective, batches, session.state, tol=self.tol, max_fun=self.max_fun)
             return lbfgs, lbfgs.run(n_epochs, session.listener)
         trainer = self._trainer(session, training, n_epochs)
@@ -722,12 +738,13 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         self._activations = activation_names(self.activation, len(self._sizes) - 2)
         return [ACTIVATIONS[name] for name in self._activations]
 
-    def _objective(self, network: Network, rows: Rows) -> tuple[Objective, Batches]:
+    def _objective(self, session: _Session, rows: Rows) -> tuple[Objective, Batches]:
         (n_rows,) = self._team.total(rows.n_rows)
         loss, batch_size = LOSSES[self._kind], rows_per_batch(self.batch_size, n_rows)
-        batches = Batches(rows, batch_size, loss, network, self._team)
+        batches = Batches(rows, batch_size, loss, session.network, self._team)
         n_worth = rows_worth(batches.n_team_rows, batches.weight_sum, batches.square_sum)
-        return Objective(network, loss, penalty_strength(self.alpha, n_worth)), batches
+        alpha = penalty_strength(self.alpha, session.state.precision, n_worth)
+        return Objective(session.network, loss, alpha), batches
 
     def _number_of_epochs(self, rows: Rows) -> int:
         (n_rows,) = self._team.total(rows.n_rows)
@@ -744,14 +761,15 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
 
         The course of the learning rate and its initial value are the user's, unless they are given.
         """
-        objective, batches = self._objective(session.network, rows)
+        objective, batches = self._objective(session, rows)
         learning_rate, eta_0 = course or course_of_rate(
             self.learning_rate, self.learning_rate_init, self.solver, n_epochs
         )
+        schedule = self._schedule(learning_rate, eta_0, n_epochs or 0, session.state)
         return Trainer(
             objective,
             self._optimizer(objective, session.state),
-            self._schedule(learning_rate, eta_0, n_epochs or 0, session.state),
+            schedule,
             batches,
             session.state,
             session.rng,
@@ -759,7 +777,16 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
             momentum=self.momentum,
             shuffle=self.shuffle,
             max_grad_norm=self.max_grad_norm,
+            tuning=None if course else self._tuning(session, schedule, n_epochs or 0),
         )
+
+    def _tuning(self, session: _Session, schedule: Schedule, n_epochs: int) -> Tuning | None:
+        """Return what sets alpha="auto" on the way; there is one where the rate comes down by itself."""
+        due = tuning_epoch(n_epochs) if self.alpha == "auto" and schedule.anneals else None
+        if due is None:
+            return None
+        undropped = Network(self._sizes, self._hidden_functions(), session.network.theta)
+        return Tuning(undropped, session.state, n_epochs, due)
 
     def _optimizer(self, objective: Objective, state: TrainingState) -> Optimizer:
         """Return the optimizer, with its memory where the same one was at work before."""
@@ -874,6 +901,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         reports = outcome.reports
         self._training_state, self._n_rows = vars(trainer.state), trainer.batches.n_team_rows
         self.n_layers_, self.n_outputs_ = len(self._sizes), self._sizes[-1]
+        self.alpha_ = trainer.objective.alpha
         self.out_activation_ = trainer.objective.loss.out_activation
         self.t_ = (self.t_ if goes_on else 0) + sum(r.n_rows for r in reports)
         self.loss_curve_ = self._so_far("loss_curve_", goes_on) + [r.loss for r in reports]

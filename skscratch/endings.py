@@ -9,7 +9,7 @@ from .reports import Ending, Outcome
 from .training import Trainer
 
 MEND = "Scale the features (StandardScaler), lower learning_rate_init or max_grad_norm."
-WIDE = 10  # what no standardised feature exceeds, but for outliers
+WIDE = 30  # what a standardised feature exceeds by the rarest of outliers only
 
 
 def check_usable(outcome: Outcome, trainer: Trainer | LBFGS) -> None:

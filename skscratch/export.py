@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.neural_network import MLPClassifier
 
-from .parameters import first_rate, penalty_strength, rows_per_batch
+from .parameters import first_rate, rows_per_batch
 
 ACTIVATIONS_THERE = ("identity", "logistic", "tanh", "relu")
 OTHER_MEANING = ("activation", "alpha", "batch_size", "learning_rate", "learning_rate_init", "max_iter")
@@ -92,5 +92,5 @@ def _parameters_there(fitted: Any) -> dict[str, Any]:
     if here["max_iter"] != "auto":
         there["max_iter"] = here["max_iter"]
     # Its alpha is divided by the number of rows in a step.
-    there["alpha"] = penalty_strength(here["alpha"], n_rows) * rows_per_step
+    there["alpha"] = fitted.alpha_ * rows_per_step
     return there

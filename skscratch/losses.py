@@ -38,6 +38,9 @@ class Loss(Protocol):
     def losses(self, Z: NDArray, s: NDArray, Y: NDArray, out: NDArray) -> None:
         """Fill out with each example's loss, from what ``link`` left in Z and s; Z, s and Y are consumed."""
 
+    def curvature(self, P: NDArray) -> NDArray:
+        """Return the mean of the Hessian's eigenvalues, the Hessian being the loss's in the scores."""
+
     def guessing(self, n_outputs: int) -> float:
         """Return the loss of a network whose scores are all zero."""
 
@@ -77,6 +80,10 @@ class SoftmaxCrossEntropy:
         np.log(log_s, out=log_s)
         np.add.reduce(Z, axis=-2, out=out)
         np.subtract(log_s, out, out=out)
+
+    def curvature(self, P: NDArray) -> NDArray:
+        """(1 - sum_c p_c^2) / (C - 1): the trace of diag(p) - p p^T; a shift of all scores has none."""
+        return (1 - np.add.reduce(P * P, axis=-2)) / max(P.shape[-2] - 1, 1)
 
     def guessing(self, n_outputs: int) -> float:
         """log C; of a single class, as much as of two."""
@@ -118,6 +125,10 @@ class SigmoidCrossEntropy:
         np.subtract(Z, Y, out=Z)
         np.add(Z, s, out=Z)
         np.add.reduce(Z, axis=-2, out=out)
+
+    def curvature(self, P: NDArray) -> NDArray:
+        """The mean of p (1 - p) over the labels."""
+        return np.mean(P * (1 - P), axis=-2)
 
     def guessing(self, n_outputs: int) -> float:
         """log 2 for each label."""

@@ -43,6 +43,9 @@ class Input(Protocol):
     def outer(self, delta: NDArray, out: NDArray) -> None:
         """out = a[0] delta^T."""
 
+    def products(self) -> NDArray:
+        """Return a[0]^T a[0], every example times every other one, in double precision."""
+
 
 class Layers:
     """A flat vector seen as the matrices of a network: M[l], and in it W[l] and b[l]."""

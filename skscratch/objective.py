@@ -37,7 +37,7 @@ class Piece:
         self.theta, self.gradient = theta[span], gradient[span]
         self.scratch = scratch[: self.theta.size]
         decay = decay[span]
-        self.decay = decay if decay.min() < decay.max() else decay[0].reshape(())
+        self.decay = decay if decay.min() < decay.max() else decay[:1].reshape(())
 
 
 class Objective:
@@ -52,17 +52,23 @@ class Objective:
     """
 
     def __init__(self, network: Network, loss: Loss, alpha: float) -> None:
-        self.network, self.loss, self.alpha = network, loss, alpha
-        theta = network.theta
+        self.network, self.loss = network, loss
+        theta, decay = network.theta, np.zeros_like(network.theta)
         self.gradient = np.empty_like(theta)
         self._layers = Layers(self.gradient, network.sizes)
         self._ones = loss.normaliser(network.sizes[-1], theta.dtype)
-        self.pieces = self._cut(theta)
+        self._decay_of_weights = Layers(decay, network.sizes).W
+        self.penalise(1)  # so that weights and biases differ where the pieces are cut
+        self.pieces = self._cut(theta, decay)
+        self.penalise(alpha)
 
-    def _cut(self, theta: NDArray) -> list[Piece]:
-        decay = np.zeros_like(theta)
-        for W in Layers(decay, self.network.sizes).W:
-            W.fill(self.alpha)
+    def penalise(self, alpha: float) -> None:
+        """Set the strength of the penalty."""
+        self.alpha = alpha
+        for W in self._decay_of_weights:
+            W.fill(alpha)
+
+    def _cut(self, theta: NDArray, decay: NDArray) -> list[Piece]:
         scratch = np.empty(min(PIECE_LENGTH, theta.size), theta.dtype)
         starts = range(0, theta.size, PIECE_LENGTH)
         spans = [slice(i, min(i + PIECE_LENGTH, theta.size)) for i in starts]

@@ -160,9 +160,9 @@ def rows_worth(n_rows: int, weight_sum: float, square_sum: float) -> float:
     return max(weight_sum, kish)
 
 
-def penalty_strength(alpha: Any, n_rows: float) -> float:
-    """Return alpha; "auto" is 3 over the number of rows, a prior that more data outweighs."""
-    return 3 / n_rows if alpha == "auto" else float(alpha)
+def penalty_strength(alpha: Any, precision: float, n_rows: float) -> float:
+    """Return alpha; "auto" is a prior that more data outweighs: its precision over the number of rows."""
+    return precision / n_rows if alpha == "auto" else float(alpha)
 
 
 def rows_per_batch(batch_size: Any, n_rows: int) -> int:
@@ -218,17 +218,25 @@ def closing_course(learning_rate: Any, learning_rate_init: Any, solver: str) -> 
     return "cosine", first_rate(learning_rate_init, solver, learning_rate) / 2
 
 
+FEWEST_EPOCHS_TO_TUNE = 12  # in fewer the network has hardly learned when the penalty would be set
+
+
+def tuning_epoch(n_epochs: int) -> int | None:
+    """Return the epoch of a course after which alpha="auto" is set: two thirds of it are done."""
+    return round(2 * n_epochs / 3) if n_epochs >= FEWEST_EPOCHS_TO_TUNE else None
+
+
 def number_of_epochs(max_iter: Any, solver: str, learning_rate: Any, n_batches: int) -> int:
     """Return the largest number of epochs.
 
     "auto" is 200 where patience is to end training. Where the rate comes down by itself it is 30, or as many
-    as make 200 steps, which few rows need more than 30 epochs for.
+    as make 400 steps, which few rows need more than 30 epochs for.
     """
     if max_iter != "auto":
         return int(max_iter)
     if solver == "lbfgs" or not anneals(learning_rate):
         return 200
-    return max(30, -(-200 // n_batches))
+    return max(30, -(-400 // n_batches))
 
 
 class UnavailableMethodError(ValueError, AttributeError):

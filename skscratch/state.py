@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+FIRST_PRECISION = 3.0
+
 
 @dataclass
 class TrainingState:
@@ -27,6 +29,8 @@ class TrainingState:
         The epoch at which the present course of the learning rate began.
     divisions : int
         How often ``learning_rate="adaptive"`` has divided the rate.
+    precision : float
+        What ``alpha="auto"`` divides by the number of rows.
     """
 
     rng: Mapping[str, Any]
@@ -36,3 +40,4 @@ class TrainingState:
     epoch: int = 0
     schedule_start: int = 0
     divisions: int = 0
+    precision: float = FIRST_PRECISION

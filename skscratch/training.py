@@ -17,6 +17,7 @@ import numpy as np
 from .batches import Batch, Batches
 from .objective import Objective, Piece
 from .optimizers import Optimizer, clip_to_norm
+from .penalty import Tuning
 from .reports import Ending, EpochReport, Listener, Outcome
 from .schedules import Schedule
 from .state import TrainingState
@@ -62,6 +63,8 @@ class Trainer:
         Whether to draw a new order for every epoch.
     max_grad_norm : float or None
         Largest norm of the gradient; None for no limit.
+    tuning : Tuning or None
+        Sets the strength of the penalty on the way; None leaves it as it is.
     """
 
     def __init__(
@@ -77,11 +80,12 @@ class Trainer:
         momentum: float,
         shuffle: bool,
         max_grad_norm: float | None = None,
+        tuning: Tuning | None = None,
     ) -> None:
         self.objective, self.optimizer, self.schedule = objective, optimizer, schedule
         self.batches, self.state = batches, state
         self.eta_0, self.momentum, self.shuffle = eta_0, momentum, shuffle
-        self.max_grad_norm, self._rng = max_grad_norm, rng
+        self.max_grad_norm, self.tuning, self._rng = max_grad_norm, tuning, rng
         rng.bit_generator.state = state.rng
 
     def run_epoch(self, validation: Validation | None = None) -> EpochReport:
@@ -96,8 +100,11 @@ class Trainer:
         report = EpochReport(state.epoch + 1, self._pass_over_rows(), eta, self.batches.n_team_rows)
         if diverged(report.loss, self.objective.network.theta, lambda: self.objective.value(self.batches)):
             report.loss = np.inf
-        elif validation:
-            validation.judge(report)
+        else:
+            if validation:
+                validation.judge(report)
+            if self.tuning:
+                self.tuning.end_epoch(self.objective, self.batches, self._rng)
         state.rng = self._rng.bit_generator.state
         state.epoch += 1
         report.seconds = perf_counter() - start

@@ -71,7 +71,7 @@ SAME_AS_ONE = {
     "class weights": ("multiclass", {"class_weight": {0: 1, 1: 3, 2: 0.5}}),
     "fixed alpha": ("multiclass", {"alpha": 0.1}),
     "patience": ("multiclass", {"max_iter": 100, "n_iter_no_change": 2, "tol": 0.02}),
-    "one cycle": ("multiclass", {"learning_rate": "one_cycle", "max_iter": "auto"}),
+    "one cycle": ("multiclass", {"learning_rate": "one_cycle", "max_iter": "auto", "alpha": 0.02}),
     "adaptive": (
         "multiclass",
         {"max_iter": 60, "n_iter_no_change": 2, "tol": 0.1, "learning_rate": "adaptive"},
@@ -103,6 +103,7 @@ def facts(mlp, **more):
         "theta": np.concatenate([a.ravel() for a in (*mlp.coefs_, *mlp.intercepts_)]),
         "memory": mlp._training_state["memory"],
         **{name: getattr(mlp, name) for name in kept},
+        "alpha_": mlp.alpha_,
         **more,
     }
 
@@ -170,6 +171,14 @@ def split_validation(comm):
     return facts(mlp, rows_per_epoch=mlp.t_ // mlp.n_iter_)
 
 
+def tuned_penalty(comm):
+    X, y, w = make_data("multiclass")
+    here, mlp = rows_of(comm.rank), make_mlp(learning_rate="one_cycle", max_iter=30)
+    with data_parallel(mlp, comm):
+        mlp.fit(X[here], y[here], w[here])
+    return facts(mlp)
+
+
 def closing_course(comm):
     X, y, _ = make_data("multiclass")
     here, mlp = rows_of(comm.rank), make_mlp(early_stopping=True, learning_rate="one_cycle", max_iter=16)
@@ -182,7 +191,7 @@ def hopeless_but_for_one_rank(comm):
     """Nothing can be learned here, and what is said of it depends on the rows of the last rank."""
     X, y, _ = make_data("multiclass")
     y = np.random.default_rng(1).permutation(y)
-    X[rows_of(2)[0], 0] = 30
+    X[rows_of(2)[0], 0] = 100
     here, mlp = rows_of(comm.rank), make_mlp(hidden_layer_sizes=3, max_iter=12)
     with data_parallel(mlp, comm), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -262,6 +271,7 @@ CASES |= {
         partial_fit,
         given_validation,
         split_validation,
+        tuned_penalty,
         closing_course,
         hopeless_but_for_one_rank,
         ragged_and_shuffled,

@@ -40,10 +40,10 @@ def assert_same_training(a, b):
 @pytest.mark.parametrize("learning_rate", ANNEALED)
 @pytest.mark.parametrize(
     ("n_batches", "n_epochs"),
-    # As many as make 200 steps, rounded up; from seven batches on that would be fewer than 30.
-    [(1, 200), (2, 100), (3, 67), (6, 34), (7, 30), (64, 30), (10**6, 30)],
+    # As many as make 400 steps, rounded up; from 14 batches on that would be fewer than 30.
+    [(1, 400), (2, 200), (3, 134), (13, 31), (14, 30), (64, 30), (10**6, 30)],
 )
-def test_a_rate_that_comes_down_takes_30_epochs_or_200_steps(n_batches, n_epochs, learning_rate, solver):
+def test_a_rate_that_comes_down_takes_30_epochs_or_400_steps(n_batches, n_epochs, learning_rate, solver):
     assert number_of_epochs("auto", solver, learning_rate, n_batches) == n_epochs
 
 
@@ -64,16 +64,16 @@ def test_a_number_of_epochs_that_is_given_is_taken(solver):
 @pytest.mark.parametrize(
     ("n", "params", "n_epochs"),
     [
-        (20, {}, 200),
-        (32, {}, 200),
-        (33, {}, 100),
-        (192, {}, 34),
-        (193, {}, 30),
-        (193, {"solver": "adam"}, 30),
-        (193, {"learning_rate": "cosine"}, 30),
-        (193, {"learning_rate": _falling}, 30),
-        (193, {"batch_size": 193}, 200),
-        (20, {"batch_size": 7}, 67),
+        (20, {}, 400),
+        (32, {}, 400),
+        (33, {}, 200),
+        (416, {}, 31),
+        (417, {}, 30),
+        (417, {"solver": "adam"}, 30),
+        (417, {"learning_rate": "cosine"}, 30),
+        (417, {"learning_rate": _falling}, 30),
+        (193, {"batch_size": 193}, 400),
+        (20, {"batch_size": 7}, 134),
         (20, {"batch_size": 1}, 30),
         (20, {"learning_rate": "constant"}, 200),
         (193, {"learning_rate": "invscaling", "solver": "adam"}, 200),
@@ -87,9 +87,9 @@ def test_fit_takes_as_many_epochs(n, params, n_epochs):
 
 def test_validation_rows_make_no_batches():
     X, y = data(40)
-    # 28 rows are left: one batch. A quarter of the 200 epochs is for the closing course.
-    assert mlp(early_stopping=True, validation_fraction=0.3).fit(X, y).n_iter_ == 150
-    assert mlp(early_stopping=True).fit(X, y, X_val=X, y_val=y).n_iter_ == 100
+    # 28 rows are left: one batch. A quarter of the 400 epochs is for the closing course.
+    assert mlp(early_stopping=True, validation_fraction=0.3).fit(X, y).n_iter_ == 300
+    assert mlp(early_stopping=True).fit(X, y, X_val=X, y_val=y).n_iter_ == 200
 
 
 def test_lbfgs_takes_up_to_200_iterations():
@@ -104,7 +104,7 @@ def test_lbfgs_takes_up_to_200_iterations():
 def test_an_automatic_course_is_that_of_as_many_epochs(learning_rate):
     X, y = data(100)
     params = {"learning_rate": learning_rate, "learning_rate_init": 0.1}
-    assert_same_training(mlp(**params).fit(X, y), mlp(**params, max_iter=50).fit(X, y))
+    assert_same_training(mlp(**params).fit(X, y), mlp(**params, max_iter=100).fit(X, y))
 
 
 # learning_rate_init
@@ -241,11 +241,11 @@ def test_a_function_of_a_share_that_nobody_knows_is_an_error_and_changes_nothing
 
 def test_a_course_that_fit_completed_is_over_whatever_max_iter_is_next():
     X, y = data(70)
-    # Three batches: 67 epochs.
+    # Three batches: 134 epochs.
     clf = mlp(learning_rate="cosine").fit(X, y).set_params(max_iter=5)
     in_parts(clf, X, y, 5)
     np.testing.assert_allclose(
-        clf.learning_rate_curve_[67:], 0.1 * (1 + np.cos(np.pi * np.arange(5) / 5)), rtol=1e-14
+        clf.learning_rate_curve_[134:], 0.1 * (1 + np.cos(np.pi * np.arange(5) / 5)), rtol=1e-14
     )
 
 
@@ -277,8 +277,8 @@ def test_weights_that_are_shares_stand_for_as_many_rows_at_every_scale():
 def test_weights_that_are_counts_stand_for_their_sum():
     X, y = data(60)
     counts = np.arange(60) % 3
-    auto = mlp(alpha="auto").fit(X, y, sample_weight=counts)
-    assert_same_training(auto, mlp(alpha=3 / counts.sum()).fit(X, y, sample_weight=counts))
+    auto = mlp(alpha="auto", max_iter=11).fit(X, y, sample_weight=counts)
+    assert_same_training(auto, mlp(alpha=3 / counts.sum(), max_iter=11).fit(X, y, sample_weight=counts))
 
 
 @pytest.mark.parametrize(

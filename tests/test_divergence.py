@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from sklearn.datasets import load_wine
+from sklearn.datasets import load_breast_cancer
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 
@@ -266,9 +266,9 @@ def test_small_features_that_tell_nothing_are_no_divergence(dtype, make):
 
 
 def test_features_too_wide_to_learn_from_are_named():
-    # The last of wine's columns reaches 1680 and drowns the others, unless they are scaled.
-    X, y = load_wine(return_X_y=True)
-    with pytest.warns(ConvergenceWarning, match=r"hardly better than guessing.*1.68e\+03.*StandardScaler"):
+    # Two of the columns are areas, which reach 4254 and drown the others, unless they are scaled.
+    X, y = load_breast_cancer(return_X_y=True)
+    with pytest.warns(ConvergenceWarning, match=r"hardly better than guessing.*4.25e\+03.*StandardScaler"):
         ScratchMLPClassifier(random_state=0).fit(X, y)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

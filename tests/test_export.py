@@ -170,4 +170,5 @@ def test_the_penalty_counts_the_rows_of_a_closing_course_too():
     clf = ScratchMLPClassifier(4, early_stopping=True, random_state=0).fit(X, y)
     assert clf.closing_loss_curve_
     there = clf.to_sklearn()
-    assert there.alpha == pytest.approx(3 / 200 * there.batch_size)
+    assert there.alpha == pytest.approx(clf.alpha_ * there.batch_size)
+    assert clf.alpha_ != pytest.approx(3 / 200)

@@ -68,6 +68,7 @@ def test_all_ranks_hold_the_same_bits(ranks, case):
         assert other["loss_curve_"] == first["loss_curve_"]
         assert other["validation_loss_curve_"] == first["validation_loss_curve_"]
         assert other["n_iter_"] == first["n_iter_"]
+        assert other["alpha_"] == first["alpha_"]
         for name, vector in (first["memory"] or {}).items():
             assert_array_equal(other["memory"][name], vector)
 
@@ -125,6 +126,16 @@ def test_each_rank_splits_off_its_share(ranks):
     got = ranks("split_validation")[0]
     assert_array_equal(got["classes_"], [0, 1, 2])
     assert 0.6 * 90 <= got["rows_per_epoch"] <= 0.8 * 90
+
+
+def test_the_penalty_is_tuned_on_the_rows_of_all_ranks(ranks):
+    X, y, w = mpi_program.make_data("multiclass")
+    one = mpi_program.make_mlp(learning_rate="one_cycle", max_iter=30).fit(X, y, w)
+    got = ranks("tuned_penalty")[0]
+    # Before it is set the training is the same; then each rank's own rows stand for all of them.
+    assert_allclose(got["loss_curve_"][:20], one.loss_curve_[:20], rtol=1e-9)
+    assert got["alpha_"] == pytest.approx(one.alpha_, rel=0.15)
+    assert one.alpha_ < 0.5 * 3 / w.sum()
 
 
 def test_a_closing_course_takes_the_rows_of_all_ranks(ranks):

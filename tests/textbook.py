@@ -205,6 +205,60 @@ def clip(gradients, largest):
     return [g * min(1, largest / norm) for g in gradients] if norm > 0 else gradients
 
 
+# The strength of the penalty, from what training has shown.
+
+
+def tangents(network, X):
+    """Return dz[L]/dtheta, of shape (n, n_L, number of parameters), by finite steps."""
+    h, columns = 1e-6, []
+    for array in network.theta:
+        for i in np.ndindex(array.shape):
+            # dz/dtheta_i = (z(theta_i + h) - z(theta_i - h)) / 2h
+            value, scores = array[i], []
+            for array[i] in (value + h, value - h):
+                z, _ = forward(network, X)
+                scores.append(z[-1])
+            array[i] = value
+            columns.append((scores[0] - scores[1]) / (2 * h))
+    return np.stack(columns, axis=-1)
+
+
+def without_each_row(network, X, Y, w, c):
+    """Return what the loss of each row rises by when one row of its kind is left out, weights counting rows.
+
+    Outputs are taken apart, and all have the mean curvature and the mean of the tangents' products.
+    """
+    link, cross_entropy = OUTPUTS[network.kind]
+    z, a = forward(network, X)
+    P, k = a[-1], Y.shape[1]
+    if network.kind == "multiclass":
+        # the trace of diag(p) - p p^T, over the k - 1 directions in which scores differ
+        curvature = (1 - (P**2).sum(axis=1)) / (k - 1)
+    else:
+        curvature = (P * (1 - P)).mean(axis=1)
+    J = tangents(network, X)
+    K = np.einsum("icp,jcp->ij", J, J) / k
+    rises = []
+    for i in range(len(X)):
+        left = w.astype(float)
+        left[i] -= 1
+        # The prior's covariance K / c, after the rows that are left: K/c - K/c (K/c + 1/curvature)^-1 K/c
+        noise = np.diag(1 / np.maximum(left * curvature, 1e-12))
+        variance = (K[i, i] - K[i] @ np.linalg.solve(K + c * noise, K[i])) / c
+        # z without one row = z - variance (y - p)
+        after = link(z[-1][i : i + 1] - variance * (Y[i] - P[i]))
+        rises.append((cross_entropy(after, Y[i : i + 1]) - cross_entropy(P[i : i + 1], Y[i : i + 1]))[0])
+    return np.array(rises)
+
+
+def precision(network, X, Y, w, c):
+    """Return MacKay's new precision of the prior on the weights, given the present one."""
+    # gamma = N * optimism,  with N = sum w: the number of rows
+    gamma = (w * without_each_row(network, X, Y, w, c)).sum()
+    # c <- gamma / ||W||^2
+    return gamma / sum((W**2).sum() for W in network.W)
+
+
 # Optimizers: each returns the new theta and its memory of past gradients, which begins at zero.
 
 
