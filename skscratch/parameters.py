@@ -229,14 +229,14 @@ def tuning_epoch(n_epochs: int) -> int | None:
 def number_of_epochs(max_iter: Any, solver: str, learning_rate: Any, n_batches: int) -> int:
     """Return the largest number of epochs.
 
-    "auto" is 200 where patience is to end training. Where the rate comes down by itself it is 30, or as many
-    as make 400 steps, which few rows need more than 30 epochs for.
+    "auto" is 200 where patience is to end training. Where the rate comes down by itself it is 30; few rows,
+    which have few steps in an epoch, take as many as make 400 steps, but not more than 200 either.
     """
     if max_iter != "auto":
         return int(max_iter)
     if solver == "lbfgs" or not anneals(learning_rate):
         return 200
-    return max(30, -(-400 // n_batches))
+    return min(max(30, -(-400 // n_batches)), 200)
 
 
 class UnavailableMethodError(ValueError, AttributeError):

@@ -40,10 +40,12 @@ def assert_same_training(a, b):
 @pytest.mark.parametrize("learning_rate", ANNEALED)
 @pytest.mark.parametrize(
     ("n_batches", "n_epochs"),
-    # As many as make 400 steps, rounded up; from 14 batches on that would be fewer than 30.
-    [(1, 400), (2, 200), (3, 134), (13, 31), (14, 30), (64, 30), (10**6, 30)],
+    # As many as make 400 steps, rounded up, but 30 at least and 200 at most.
+    [(1, 200), (2, 200), (3, 134), (13, 31), (14, 30), (64, 30), (10**6, 30)],
 )
-def test_a_rate_that_comes_down_takes_30_epochs_or_400_steps(n_batches, n_epochs, learning_rate, solver):
+def test_a_rate_that_comes_down_takes_30_epochs_or_400_steps_up_to_200_epochs(
+    n_batches, n_epochs, learning_rate, solver
+):
     assert number_of_epochs("auto", solver, learning_rate, n_batches) == n_epochs
 
 
@@ -64,15 +66,15 @@ def test_a_number_of_epochs_that_is_given_is_taken(solver):
 @pytest.mark.parametrize(
     ("n", "params", "n_epochs"),
     [
-        (20, {}, 400),
-        (32, {}, 400),
+        (20, {}, 200),
+        (32, {}, 200),
         (33, {}, 200),
         (416, {}, 31),
         (417, {}, 30),
         (417, {"solver": "adam"}, 30),
         (417, {"learning_rate": "cosine"}, 30),
         (417, {"learning_rate": _falling}, 30),
-        (193, {"batch_size": 193}, 400),
+        (193, {"batch_size": 193}, 200),
         (20, {"batch_size": 7}, 134),
         (20, {"batch_size": 1}, 30),
         (20, {"learning_rate": "constant"}, 200),
@@ -87,8 +89,8 @@ def test_fit_takes_as_many_epochs(n, params, n_epochs):
 
 def test_validation_rows_make_no_batches():
     X, y = data(40)
-    # 28 rows are left: one batch. A quarter of the 400 epochs is for the closing course.
-    assert mlp(early_stopping=True, validation_fraction=0.3).fit(X, y).n_iter_ == 300
+    # 28 rows are left: one batch. A quarter of the 200 epochs is for the closing course.
+    assert mlp(early_stopping=True, validation_fraction=0.3).fit(X, y).n_iter_ == 150
     assert mlp(early_stopping=True).fit(X, y, X_val=X, y_val=y).n_iter_ == 200
 
 
