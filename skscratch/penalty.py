@@ -108,7 +108,8 @@ def left_out(
         h = 1 - c diag(B^-1),   z_i without row i = z_i - (y_i - p_i) h_i / ((1 - h_i) S_i^2)
 
     Of a row that weighs more than one row, one row is left out. Biases are counted as if the penalty fell on
-    them, too, and outputs as if they had nothing to do with each other.
+    them, too, and outputs as if they had nothing to do with each other. Where the products overflow, nothing
+    can be said, and the result is NaN.
     """
     batch = _whole(rows, loss, network)
     network.forward(batch.x, batch.work, batch.Z)
@@ -119,6 +120,8 @@ def left_out(
     S = np.sqrt(S2)
     B = tangent_kernel(network, batch) * S * S[:, np.newaxis]
     B.flat[:: len(B) + 1] += precision
+    if not np.isfinite(B).all():
+        return np.full(len(B), np.nan)
     h = 1 - precision * np.diagonal(np.linalg.inv(B))
     share = np.minimum(omega, 1) / omega
     shift = h / S2 * np.minimum(omega, 1) / (1 - share * h)

@@ -183,6 +183,16 @@ def test_a_network_without_weights_keeps_its_penalty():
     assert (state.precision, objective.alpha) == (3.0, 3 / 11)
 
 
+def test_where_the_products_of_rows_overflow_the_penalty_is_kept():
+    network, _, rows, *_ = problem("binary", activations="relu")
+    rows.X[0] = 1e200
+    state, objective = make_state(), make_objective(network, "binary", alpha=3 / 11)
+    batches = make_batches(rows, 4, "binary", network)
+    with np.errstate(over="ignore", invalid="ignore"):
+        Tuning(network, state, 6, 1).end_epoch(objective, batches, np.random.default_rng(0))
+    assert (state.precision, objective.alpha) == (3.0, 3 / 11)
+
+
 def test_of_many_rows_a_sample_is_drawn():
     n = 3 * SAMPLE
     rows = make_rows(make_X(n, 3), make_y("binary", n), "binary", index=np.arange(0, n, 2))
