@@ -82,6 +82,6 @@ def _unfinished(
         )
     return (
         f"Training reached {limits} before the training loss came to rest: it still improved by more than "
-        f"tol={tol:g} within {n_iter_no_change} epochs. Raise max_iter, or set n_iter_no_change=np.inf to "
+        f"tol={tol:g} within {n_iter_no_change:g} epochs. Raise max_iter, or set n_iter_no_change=np.inf to "
         "ask for just so many epochs."
     )

@@ -8,10 +8,18 @@ from typing import Any
 import numpy as np
 from sklearn.neural_network import MLPClassifier
 
-from .parameters import first_rate, rows_per_batch
+from .parameters import epochs_of_patience, first_rate, rows_per_batch
 
 ACTIVATIONS_THERE = ("identity", "logistic", "tanh", "relu")
-OTHER_MEANING = ("activation", "alpha", "batch_size", "learning_rate", "learning_rate_init", "max_iter")
+OTHER_MEANING = (
+    "activation",
+    "alpha",
+    "batch_size",
+    "learning_rate",
+    "learning_rate_init",
+    "max_iter",
+    "n_iter_no_change",
+)
 HISTORY = (
     "n_iter_",
     "t_",
@@ -82,6 +90,9 @@ def _parameters_there(fitted: Any) -> dict[str, Any]:
     common = set(here) & set(MLPClassifier().get_params()) - set(OTHER_MEANING)
     there = {name: here[name] for name in common}
     there["hidden_layer_sizes"] = fitted._sizes[1:-1]
+    there["n_iter_no_change"] = here["n_iter_no_change"]
+    if here["n_iter_no_change"] == "auto":
+        there["n_iter_no_change"] = epochs_of_patience("auto", "constant")
     n_rows = rows_per_step = fitted._n_rows
     if here["solver"] != "lbfgs":
         rows_per_step = min(n_rows, rows_per_batch(here["batch_size"], n_rows))

@@ -39,7 +39,11 @@ CONSTRAINTS: dict[str, list] = {
     "early_stopping": ["boolean"],
     "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
     "scoring": [StrOptions({"loss"} | set(get_scorer_names())), callable],
-    "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
+    "n_iter_no_change": [
+        StrOptions({"auto"}),
+        Interval(Integral, 1, None, closed="left"),
+        Options(Real, {np.inf}),
+    ],
     "beta_1": [Interval(Real, 0, 1, closed="left")],
     "beta_2": [Interval(Real, 0, 1, closed="left")],
     "epsilon": [Interval(Real, 0, None, closed="neither")],
@@ -176,6 +180,13 @@ ANNEALED = ("cosine", "one_cycle")
 def anneals(learning_rate: Any) -> bool:
     """Return whether the learning rate comes down by itself until max_iter."""
     return callable(learning_rate) or learning_rate in ANNEALED
+
+
+def epochs_of_patience(n_iter_no_change: Any, learning_rate: Any) -> float:
+    """Return how long training is patient; "auto" is 10 epochs, but for ever where the rate comes down."""
+    if n_iter_no_change != "auto":
+        return float(n_iter_no_change)
+    return np.inf if anneals(learning_rate) else 10
 
 
 def first_rate(learning_rate_init: Any, solver: str, learning_rate: Any) -> float:

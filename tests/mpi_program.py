@@ -82,7 +82,7 @@ LBFGS_ONLY = {
     "shuffle": True,
     "learning_rate": "one_cycle",
     "learning_rate_init": "auto",
-    "n_iter_no_change": 10,
+    "n_iter_no_change": "auto",
 }
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skscratch import ScratchMLPClassifier
-from skscratch.parameters import first_rate, number_of_epochs, rows_per_batch, rows_worth
+from skscratch.parameters import epochs_of_patience, first_rate, number_of_epochs, rows_per_batch, rows_worth
 
 
 def _falling(fraction):
@@ -132,6 +132,29 @@ def test_the_first_rate_depends_on_the_solver_and_on_whether_the_rate_comes_down
         # Of ten epochs the fourth of "one_cycle" has the whole rate, the first of all others.
         assert max(mlp(**params).fit(X, y).learning_rate_curve_) == rate
         assert_same_training(mlp(**params).fit(X, y), mlp(**params, learning_rate_init=rate).fit(X, y))
+
+
+# n_iter_no_change
+
+
+@pytest.mark.parametrize("learning_rate", UNANNEALED + ANNEALED)
+def test_patience_has_no_end_where_the_rate_comes_down(learning_rate):
+    expected = 10 if learning_rate in UNANNEALED else np.inf
+    assert epochs_of_patience("auto", learning_rate) == expected
+    assert epochs_of_patience(4, learning_rate) == 4
+    assert epochs_of_patience(np.inf, learning_rate) == np.inf
+
+
+@pytest.mark.parametrize(
+    ("learning_rate", "n_epochs"), [("constant", 11), ("invscaling", 11), *((rate, 40) for rate in ANNEALED)]
+)
+def test_early_stopping_is_as_patient(learning_rate, n_epochs):
+    X, y = data(90)
+    # No epoch but the first is an improvement that counts.
+    params = {"learning_rate": learning_rate, "early_stopping": True, "tol": 1e9, "max_iter": 40}
+    for n_iter_no_change, expected in (("auto", n_epochs), (4, 5)):
+        clf = mlp(**params, n_iter_no_change=n_iter_no_change).fit(X, y, X_val=X, y_val=y)
+        assert clf.n_iter_ == expected
 
 
 # batch_size

@@ -121,7 +121,12 @@ def test_the_gradient_there_is_the_gradient_here():
         ({"learning_rate": "adaptive"}, {"learning_rate": "adaptive", "learning_rate_init": 0.05}),
         ({"learning_rate": "cosine", "dropout": 0.1}, {"learning_rate": "constant"}),
         ({"batch_size": 40, "alpha": "auto"}, {"batch_size": 40, "alpha": 3 / 120 * 40}),
-        ({"solver": "lbfgs", "n_iter_no_change": 10, "alpha": 0.1, "max_iter": 500}, {"alpha": 0.1 * 120}),
+        ({"n_iter_no_change": "auto", "learning_rate": "cosine"}, {"n_iter_no_change": 10}),
+        ({"n_iter_no_change": 4, "tol": 1e9}, {"n_iter_no_change": 4}),
+        (
+            {"solver": "lbfgs", "n_iter_no_change": "auto", "alpha": 0.1, "max_iter": 500},
+            {"alpha": 0.1 * 120},
+        ),
         ({"early_stopping": True, "max_iter": 3}, {"early_stopping": True, "max_iter": 3}),
     ],
     ids=str,

@@ -399,7 +399,7 @@ def test_a_course_that_early_stopping_cut_short_goes_on_in_partial_fit(learning_
 
 def test_lbfgs_has_no_partial_fit():
     X, y = data()
-    clf = mlp(solver="lbfgs", batch_size="auto", learning_rate_init="auto", n_iter_no_change=10)
+    clf = mlp(solver="lbfgs", batch_size="auto", learning_rate_init="auto", n_iter_no_change="auto")
     with pytest.raises(ValueError, match="lbfgs"):
         clf.partial_fit(X, y, classes=[0, 1, 2])
     assert not hasattr(clf, "partial_fit")

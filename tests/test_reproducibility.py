@@ -17,7 +17,12 @@ TRAININGS = {
     "early stopping": {"early_stopping": True},
     "adam": {"solver": "adam"},
     "dropout": {"dropout": 0.3},
-    "lbfgs": {"solver": "lbfgs", "batch_size": "auto", "learning_rate_init": "auto", "n_iter_no_change": 10},
+    "lbfgs": {
+        "solver": "lbfgs",
+        "batch_size": "auto",
+        "learning_rate_init": "auto",
+        "n_iter_no_change": "auto",
+    },
 }
 
 

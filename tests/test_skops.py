@@ -14,7 +14,7 @@ TRUSTED = ["skscratch.classifier.ScratchMLPClassifier"]
 MODELS = {
     "sgd": {},
     "adam": {"solver": "adam", "learning_rate": "adaptive"},
-    "lbfgs": {"solver": "lbfgs", "alpha": 0.1, "n_iter_no_change": 10, "max_iter": 500},
+    "lbfgs": {"solver": "lbfgs", "alpha": 0.1, "n_iter_no_change": "auto", "max_iter": 500},
     "early stopping": {"early_stopping": True, "n_iter_no_change": 2},
     "no hidden layer": {"hidden_layer_sizes": ()},
     "lists": {
