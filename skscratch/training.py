@@ -172,46 +172,79 @@ class Trainer:
         KeyboardInterrupt
             If it comes before the first epoch has ended.
         """
-        theta, state = self.objective.network.theta, self.state
-        outcome, best = after or Outcome(judged=validation is not None), Best()
-        outcome.ending = Ending.MAX_ITER
-        checkpoint = Checkpoint(theta, state, len(outcome.reports))
+        course = _Course(self, after or Outcome(judged=validation is not None))
+        outcome = course.outcome
         try:
-            for _ in range(max_iter):
-                if listener:
-                    listener.begin_epoch()
-                report = self.run_epoch(validation)
-                if not report.is_finite:
-                    outcome.ending = Ending.DIVERGED
-                    break
-                if validation:
-                    best.offer(report.watched, theta, report.epoch)
-                outcome.reports.append(report)
-                outcome.restored = False
-                checkpoint = Checkpoint(theta, state, len(outcome.reports))
-                if listener and listener.end_epoch(report):
-                    outcome.ending = Ending.STOPPED
-                    break
-                if patience and patience.is_spent_by(report.watched):
-                    if not self.schedule.on_plateau():
-                        outcome.ending = Ending.CONVERGED
-                        break
-                    patience.restart()
+            outcome.ending = self._epochs(max_iter, patience, validation, listener, course)
             if outcome.ending is Ending.DIVERGED:
-                self._go_back(checkpoint, outcome)
+                course.go_back()
         except BaseException as error:
-            self._go_back(checkpoint, outcome)
+            course.go_back()
             if not isinstance(error, KeyboardInterrupt) or not outcome.reports:
                 raise
             outcome.ending = Ending.INTERRUPTED
-        if best.epoch:
-            best.restore(theta)
-            outcome.best_epoch, outcome.best_score, outcome.restored = best.epoch, -best.value, True
+        course.restore_best()
         if outcome.ending is Ending.MAX_ITER and patience and not validation:
             outcome.still_improving = max_iter > patience.limit
         return outcome
 
-    def _go_back(self, checkpoint: Checkpoint, outcome: Outcome) -> None:
-        checkpoint.restore(self.objective.network.theta, self.state)
-        self._rng.bit_generator.state = self.state.rng
-        del outcome.reports[checkpoint.n_reports :]
+    def _epochs(
+        self,
+        max_iter: int,
+        patience: Patience | None,
+        validation: Validation | None,
+        listener: Listener | None,
+        course: _Course,
+    ) -> Ending:
+        """Train epoch by epoch; return why it ended."""
+        for _ in range(max_iter):
+            if listener:
+                listener.begin_epoch()
+            report = self.run_epoch(validation)
+            if not report.is_finite:
+                return Ending.DIVERGED
+            course.keep(report)
+            if listener and listener.end_epoch(report):
+                return Ending.STOPPED
+            if patience and patience.is_spent_by(report.watched):
+                if not self.schedule.on_plateau():
+                    return Ending.CONVERGED
+                patience.restart()
+        return Ending.MAX_ITER
+
+
+class _Course:
+    """What the epochs of one course have come to, and the way back to the last whole one."""
+
+    def __init__(self, trainer: Trainer, outcome: Outcome) -> None:
+        self._trainer, self.outcome, self._best = trainer, outcome, Best()
+        self._mark()
+
+    def _mark(self) -> None:
+        trainer, objective = self._trainer, self._trainer.objective
+        checkpoint = Checkpoint(objective.network.theta, trainer.state, len(self.outcome.reports))
+        self._last = checkpoint, objective.alpha
+
+    def keep(self, report: EpochReport) -> None:
+        """Take in an epoch that has ended well."""
+        if report.score is not None:
+            self._best.offer(report.watched, self._trainer.objective.network.theta, report.epoch)
+        self.outcome.reports.append(report)
+        self.outcome.restored = False
+        self._mark()
+
+    def go_back(self) -> None:
+        """Undo whatever came after the last epoch that was kept."""
+        trainer, (checkpoint, alpha) = self._trainer, self._last
+        checkpoint.restore(trainer.objective.network.theta, trainer.state)
+        trainer.objective.penalise(alpha)
+        trainer._rng.bit_generator.state = trainer.state.rng
+        del self.outcome.reports[checkpoint.n_reports :]
+
+    def restore_best(self) -> None:
+        """Bring the parameters of the best epoch back, if epochs were judged."""
+        best = self._best
+        if best.epoch:
+            best.restore(self._trainer.objective.network.theta)
+            self.outcome.best_epoch, self.outcome.best_score = best.epoch, -best.value
+            self.outcome.restored = True
