@@ -57,9 +57,10 @@ class DenseInput:
         self.a.dot(delta.T, out)
 
     def products(self) -> NDArray:
-        """Return a[0]^T a[0]."""
-        a = self.a.astype(np.float64)
-        return a.T.dot(a)
+        """Return a[0]^T a[0], summed over portions of the features, so that no large copy is made."""
+        starts = range(0, len(self.a), 1024)
+        portions = (self.a[i : i + 1024].astype(np.float64) for i in starts)
+        return sum((a.T.dot(a) for a in portions), np.zeros((self.a.shape[1],) * 2))
 
 
 class SparseInput:

@@ -46,11 +46,10 @@ from .parameters import (
     number_of_epochs,
     penalty_strength,
     rows_per_batch,
-    rows_worth,
     tuning_epoch,
     why_no_partial_fit,
 )
-from .penalty import Tuning
+from .penalty import Tuning, rows_worth
 from .prediction import activate_rows, score_rows
 from .reports import Ending, Listener, Outcome
 from .rows import Rows, check_weights, split_off_validation, weigh_classes
@@ -623,7 +622,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         state, theta = self._take_up() if warm else self._begin(X, labels)
         if warm:
             self._check_activation_unchanged()
-        state.schedule_start = state.epoch
+        state.begin_course()
         network, rng = self._network_in_training(theta, state)
         session = _Session(network, state, rng, Audience([*self._printers(), *listen(self)]))
         with np.errstate(over="ignore", invalid="ignore"):

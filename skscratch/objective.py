@@ -37,6 +37,7 @@ class Piece:
         self.theta, self.gradient = theta[span], gradient[span]
         self.scratch = scratch[: self.theta.size]
         decay = decay[span]
+        # A view either way: the strength of the penalty may change.
         self.decay = decay if decay.min() < decay.max() else decay[:1].reshape(())
 
 

@@ -153,17 +153,6 @@ def dropout_rates(dropout: Any, n_hidden: int) -> list[float]:
     return [float(rate) for rate in rates]
 
 
-def rows_worth(n_rows: int, weight_sum: float, square_sum: float) -> float:
-    """Return how many rows the weights stand for.
-
-    Weights that count copies stand for their sum. Weights that are shares of a whole do not (AdaBoost's sum
-    to one): they stand for (sum w)^2 / sum w^2 rows, whatever their scale (Kish 1965). Where weights are
-    counts, the sum is the larger of the two.
-    """
-    kish = weight_sum * (weight_sum / square_sum) if square_sum else n_rows
-    return max(weight_sum, kish)
-
-
 def penalty_strength(alpha: Any, precision: float, n_rows: float) -> float:
     """Return alpha; "auto" is a prior that more data outweighs: its precision over the number of rows."""
     return precision / n_rows if alpha == "auto" else float(alpha)

@@ -6,23 +6,27 @@ prior is right, MacKay's equation holds (1992; Bishop 2006, equation 5.178):
     c = gamma / ||W||^2
 
 Gamma is the effective number of parameters, those that the data and not the prior determine. By as much as
-gamma / N the loss of rows that were not trained on exceeds that of the training rows, the *optimism*. It is
-measured here by leaving rows out, without training anew: near its minimum the network is replaced by its
-tangent, which is linear in the parameters, and what a linear model would say of a row that it has not seen is
-known in closed form (Hastie, Tibshirani & Friedman 2009, section 7.10).
+gamma / N the loss of rows that were not trained on exceeds that of the training rows. That is measured here
+by leaving rows out, without training anew: near its minimum the network is replaced by its tangent, which is
+linear in the parameters, and what a linear model would say of a row that it has not seen is known in closed
+form (Hastie, Tibshirani & Friedman 2009, section 7.10).
 
-======== =============== =============================================================================
+It is an estimate. Of more than 256 rows a sample stands for all of them, which errs upwards, and so does the
+tangent where it leads far away. So c is kept within bounds, which are part of the method.
+
+======== =============== ================================================================================
 symbol   shape           meaning
-======== =============== =============================================================================
+======== =============== ================================================================================
 N        number          rows that the weights stand for
 c        number          precision of the prior, alpha N
 omega    (s,)            weight of each row, in rows
-K        (s, s)          kernel of the tangents: K_ij = mean_c dz_c(x_i)/dtheta . dz_c(x_j)/dtheta
-lam      (s,)            curvature of each row's loss in its scores
-S        (s,)            square root of the curvature that each row adds to the objective
+u        (s,)            what is left out of it: one row, or all of it where it weighs less
+K        (s, s)          kernel of the tangents: K_ij = mean_k dz_k(x_i)/dtheta . dz_k(x_j)/dtheta
+S        (s,)            square root of the curvature that each row adds to N times the objective
+lam, V   (s,), (s, s)    eigenvalues and eigenvectors of S K S
 h        (s,)            leverage: how much of a row's own score is its own doing, in [0, 1)
 Z, Y, P  (n_outputs, s)  scores, targets, probabilities
-======== =============== =============================================================================
+======== =============== ================================================================================
 """
 
 from __future__ import annotations
@@ -39,8 +43,20 @@ from .objective import Objective
 from .rows import Rows
 from .state import FIRST_PRECISION, TrainingState
 
-SAMPLE = 256  # rows that are left out, and that stand for all others
+FEWEST_ROWS, MOST_ROWS = 20, 256  # that are left out; fewer tell nothing, and these stand for any number
+MOST_OUTPUTS = 16  # whose tangents stand for those of all outputs
 LOWEST, HIGHEST = FIRST_PRECISION / 6, FIRST_PRECISION * 4
+
+
+def rows_worth(n_rows: int, weight_sum: float, square_sum: float) -> float:
+    """Return N, how many rows the weights stand for.
+
+    Weights that count copies stand for their sum. Weights that are shares of a whole do not (AdaBoost's sum
+    to one): they stand for (sum w)^2 / sum w^2 rows, whatever their scale (Kish 1965). Where weights are
+    counts, the sum is the larger of the two.
+    """
+    kish = weight_sum * (weight_sum / square_sum) if square_sum else n_rows
+    return max(weight_sum, kish)
 
 
 class Tuning:
@@ -67,85 +83,90 @@ class Tuning:
         c <- gamma / ||W||^2, between a 6th and 4 times of what it is at first;   alpha <- c / N
         """
         state = self._state
-        if (state.epoch + 1 - state.schedule_start) % self._n_epochs != self._due:
+        is_due = (state.epoch + 1 - state.schedule_start) % self._n_epochs == self._due
+        if not is_due or batches.n_team_rows < FEWEST_ROWS:
             return
-        n_worth = state.precision / objective.alpha
-        gamma = n_worth * self._optimism(objective.loss, batches, n_worth, rng)
+        N = rows_worth(batches.n_team_rows, batches.weight_sum, batches.square_sum)
+        gamma = N * self._mean_rise(objective.loss, batches, N, rng)
         squares = sum(float(np.vdot(W, W)) for W in self._network.layers.W)
         if np.isfinite(gamma) and squares:
             state.precision = float(np.clip(gamma / squares, LOWEST, HIGHEST))
-            objective.penalise(state.precision / n_worth)
+            objective.penalise(state.precision / N)
 
-    def _optimism(self, loss: Loss, batches: Batches, n_worth: float, rng: np.random.Generator) -> float:
-        """Return the mean of what the loss of a row rises by when it is left out."""
+    def _mean_rise(self, loss: Loss, batches: Batches, N: float, rng: np.random.Generator) -> float:
+        """Return what the loss of a row rises by when it is left out, in the mean."""
         rise, total = 0.0, 0.0
-        if rows := draw_sample(batches.rows, rng):
-            copies = batches.n_team_rows / rows.n_rows
+        if batches.rows.n_rows:
+            rows = draw_sample(batches.rows, rng)
             omega = np.ones(rows.n_rows) if rows.own_weights is None else rows.own_weights
-            omega = omega * (n_worth / batches.weight_sum)
+            omega = omega * (N / batches.weight_sum)
+            copies = batches.n_team_rows / rows.n_rows
             rises = left_out(self._network, loss, rows, omega, copies, self._state.precision)
             rise, total = float(omega.dot(rises)), float(omega.sum())
         rise, total = batches.team.total(rise, total)
         return rise / total
 
 
-def draw_sample(rows: Rows, rng: np.random.Generator) -> Rows | None:
-    """Return up to SAMPLE rows, drawn at random where there are more; None where there are none."""
-    if rows.n_rows <= SAMPLE:
-        return rows if rows.n_rows else None
-    chosen = rng.choice(rows.n_rows, SAMPLE, replace=False)
+def draw_sample(rows: Rows, rng: np.random.Generator) -> Rows:
+    """Return the rows, or some of them, drawn at random, where there are too many."""
+    if rows.n_rows <= MOST_ROWS:
+        return rows
+    chosen = rng.choice(rows.n_rows, MOST_ROWS, replace=False)
     return replace(rows, index=chosen if rows.index is None else rows.index[chosen])
 
 
-def left_out(
-    network: Network, loss: Loss, rows: Rows, omega: NDArray, copies: float, precision: float
-) -> NDArray:
+def left_out(network: Network, loss: Loss, rows: Rows, omega: NDArray, copies: float, c: float) -> NDArray:
     """Return what each row's loss rises by when the network has to do without the row.
 
     The Gauss-Newton approximation of N times the objective's Hessian is c I + J^T S^2 J, with the tangents
-    dz/dtheta as rows of J and S^2 = copies omega lam. With B = c I + S K S, where K = J J^T,
+    dz/dtheta as rows of J. With K = J J^T and S K S = V lam V^T,
 
-        h = 1 - c diag(B^-1),   z_i without row i = z_i - (y_i - p_i) h_i / ((1 - h_i) S_i^2)
+        S^2 = copies omega * the curvature of the loss
+        h_i = sum_j V_ij^2 lam_j / (lam_j + c),                  1 - h_i = sum_j V_ij^2 c / (lam_j + c)
+        z_i without row i = z_i - u_i (y_i - p_i) (h_i / S_i^2) / (1 - h_i u_i / omega_i)
 
-    Of a row that weighs more than one row, one row is left out. Biases are counted as if the penalty fell on
-    them, too, and outputs as if they had nothing to do with each other. Where the products overflow, nothing
-    can be said, and the result is NaN.
+    Each row of a sample stands for several, its ``copies``. They are other rows in truth, so none of them
+    helps a row that is left out; but it is the pull of this one row alone that is missed. Biases are counted
+    as if the penalty fell on them, too, and outputs as if they had nothing to do with each other. Where the
+    products overflow, nothing can be said, and the result is NaN.
     """
     batch = _whole(rows, loss, network)
     network.forward(batch.x, batch.work, batch.Z)
     Z, Y = batch.Z.astype(np.float64), batch.Y.astype(np.float64)
     P, before = _judge(loss, Z, Y)
-    # Confident rows have no curvature to speak of; the floor keeps their zero by zero a zero.
-    S2 = np.maximum(copies * omega * loss.curvature(P), 1e-12)
-    S = np.sqrt(S2)
-    B = tangent_kernel(network, batch) * S * S[:, np.newaxis]
-    B.flat[:: len(B) + 1] += precision
-    if not np.isfinite(B).all():
-        return np.full(len(B), np.nan)
-    h = 1 - precision * np.diagonal(np.linalg.inv(B))
-    share = np.minimum(omega, 1) / omega
-    shift = h / S2 * np.minimum(omega, 1) / (1 - share * h)
-    _, after = _judge(loss, Z - (Y - P) * shift, Y)
+    # Confident rows have no curvature to speak of; with the floor their h / S^2 is still a number.
+    S = np.sqrt(np.maximum(copies * omega * loss.curvature(P), 1e-12))
+    SKS = tangent_kernel(network, batch) * S * S[:, np.newaxis]
+    if not np.isfinite(SKS).all():
+        return np.full(len(S), np.nan)
+    lam, V = np.linalg.eigh(SKS)
+    lam = np.maximum(lam, 0)
+    h, rest = V**2 @ (lam / (lam + c)), V**2 @ (c / (lam + c))
+    u = np.minimum(omega, 1)
+    share = u / omega
+    _, after = _judge(loss, Z - u * (Y - P) * (h / S**2) / (1 - share + share * rest), Y)
     return after - before
 
 
 def tangent_kernel(network: Network, batch: Batch) -> NDArray:
     """Return K for a batch that has gone forward, in double precision.
 
-    dz_c/dM[l] = a[l] delta[l+1]^T,   delta[L] = e_c,   delta[l] = (W[l] delta[l+1]) * phi'(z[l])
+    dz_k/dM[l] = a[l] delta[l+1]^T,   delta[L] = e_k,   delta[l] = (W[l] delta[l+1]) * phi'(z[l])
 
     Two such matrices, multiplied entry by entry and summed up, are (a_i . a_j) (delta_i . delta_j).
     """
-    W, slope = network.layers.W, batch.work.slope
-    hidden = [a.astype(np.float64) for a in batch.work.a]
+    W = [each.astype(np.float64) for each in network.layers.W[1:]]
+    slope, hidden = batch.work.slope, [a.astype(np.float64) for a in batch.work.a]
     products = [batch.x.products(), *(a.T.dot(a) for a in hidden)]
     K = products[-1].copy()
-    for c in range(network.sizes[-1]):
-        delta = W[-1][:, c, np.newaxis].astype(np.float64)
+    n_outputs = network.sizes[-1]
+    outputs = range(0, n_outputs, -(-n_outputs // MOST_OUTPUTS))
+    for k in outputs if W else ():
+        delta = W[-1][:, k, np.newaxis] * slope[-1]
         for l in reversed(range(len(slope))):
-            delta = delta * slope[l]
-            K += products[l] * delta.T.dot(delta) / network.sizes[-1]
-            delta = W[l].dot(delta)
+            K += products[l] * delta.T.dot(delta) / len(outputs)
+            if l > 0:
+                delta = W[l - 1].dot(delta) * slope[l - 1]
     return K
 
 

@@ -41,3 +41,7 @@ class TrainingState:
     schedule_start: int = 0
     divisions: int = 0
     precision: float = FIRST_PRECISION
+
+    def begin_course(self) -> None:
+        """Let a new course of the learning rate begin with the coming epoch, and at the first precision."""
+        self.schedule_start, self.precision = self.epoch, FIRST_PRECISION

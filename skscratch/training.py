@@ -9,6 +9,7 @@ Nothing here knows the estimator. What lives on between calls is a :class:`Train
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from copy import copy
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -223,7 +224,7 @@ class _Course:
     def _mark(self) -> None:
         trainer, objective = self._trainer, self._trainer.objective
         checkpoint = Checkpoint(objective.network.theta, trainer.state, len(self.outcome.reports))
-        self._last = checkpoint, objective.alpha
+        self._last = checkpoint, objective.alpha, copy(self._best)
 
     def keep(self, report: EpochReport) -> None:
         """Take in an epoch that has ended well."""
@@ -235,7 +236,7 @@ class _Course:
 
     def go_back(self) -> None:
         """Undo whatever came after the last epoch that was kept."""
-        trainer, (checkpoint, alpha) = self._trainer, self._last
+        trainer, (checkpoint, alpha, self._best) = self._trainer, self._last
         checkpoint.restore(trainer.objective.network.theta, trainer.state)
         trainer.objective.penalise(alpha)
         trainer._rng.bit_generator.state = trainer.state.rng

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from skscratch import ScratchMLPClassifier
-from skscratch.parameters import epochs_of_patience, first_rate, number_of_epochs, rows_per_batch, rows_worth
+from skscratch.parameters import epochs_of_patience, first_rate, number_of_epochs, rows_per_batch
+from skscratch.penalty import rows_worth
 
 
 def _falling(fraction):

@@ -14,6 +14,7 @@ import pytest
 
 import skscratch
 from skscratch import ScratchMLPClassifier
+from skscratch.stopping import Checkpoint
 
 PACKAGE = str(Path(skscratch.__file__).parent)
 
@@ -158,6 +159,25 @@ def test_ctrl_c_while_validation_is_judged_undoes_that_epoch():
     np.testing.assert_array_equal(
         parameters(clf.partial_fit(X[:40], y[:40])), parameters(whole.partial_fit(X[:40], y[:40]))
     )
+
+
+def test_ctrl_c_before_an_epoch_is_kept_forgets_that_it_was_the_best(monkeypatch):
+    marks = []
+
+    class Interrupted(Checkpoint):
+        def __init__(self, *args):
+            super().__init__(*args)
+            marks.append(self)
+            if len(marks) == 4:
+                ctrl_c()
+
+    monkeypatch.setattr(skscratch.training, "Checkpoint", Interrupted)
+    X, y = data()
+    with pytest.warns(UserWarning, match="interrupted after 2"):
+        clf = mlp(early_stopping=True).fit(X, y, X_val=X, y_val=y)
+    assert clf.n_iter_ == len(clf.validation_scores_) == 2
+    assert clf.best_validation_score_ == max(clf.validation_scores_)
+    assert clf.best_iter_ == 1 + np.argmax(clf.validation_scores_)
 
 
 @pytest.mark.parametrize("fitted", [False, True])

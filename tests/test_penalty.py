@@ -1,6 +1,7 @@
 """alpha="auto": the strength of the penalty, from what training shows."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -21,18 +22,32 @@ from builders import (
 )
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_digits
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from skscratch import ScratchMLPClassifier, penalty
+from skscratch import ScratchMLPClassifier, penalty, training
 from skscratch.activations import ACTIVATIONS
 from skscratch.losses import LOSSES
-from skscratch.penalty import HIGHEST, LOWEST, SAMPLE, Tuning, draw_sample, left_out, tangent_kernel
+from skscratch.penalty import (
+    FEWEST_ROWS,
+    HIGHEST,
+    LOWEST,
+    MOST_OUTPUTS,
+    MOST_ROWS,
+    Tuning,
+    draw_sample,
+    left_out,
+    tangent_kernel,
+)
+from skscratch.rows import Rows
+from skscratch.stopping import Checkpoint
+from skscratch.targets import Answers, Labels
 
 KINDS = ["binary", "multiclass", "multilabel"]
 
 
-def problem(kind, n=11, hidden=(4, 3), activations="tanh", weights=None, dtype=np.float64, scale=1.0):
+def problem(kind, n=23, hidden=(4, 3), activations="tanh", weights=None, dtype=np.float64, scale=1.0):
     """Return a network with random parameters, its twin in the textbook, rows and targets."""
     sizes = (3, *hidden, N_OUTPUTS[kind])
     X, y, theta = make_X(n, 3), make_y(kind, n), scale * make_theta(sizes)
@@ -71,7 +86,7 @@ def test_the_kernel_of_any_depth(hidden):
 def test_the_kernel_of_sparse_rows_and_of_float32():
     network, _, rows, X, _ = problem("multiclass")
     expected = kernel(network, rows, "multiclass")
-    sparse = make_rows(sp.csr_array(X), make_y("multiclass", 11), "multiclass")
+    sparse = make_rows(sp.csr_array(X), make_y("multiclass", 23), "multiclass")
     np.testing.assert_allclose(kernel(network, sparse, "multiclass"), expected, rtol=1e-12)
     single, _, rows, *_ = problem("multiclass", dtype=np.float32)
     K = kernel(single, rows, "multiclass")
@@ -83,24 +98,59 @@ def test_the_kernel_of_sparse_rows_and_of_float32():
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_row_is_left_out_as_in_the_textbook(kind, c):
     network, twin, rows, X, Y = problem(kind)
-    expected = textbook.without_each_row(twin, X, Y, np.ones(11), c)
-    rises = left_out(network, LOSSES[kind], rows, np.ones(11), 1.0, c)
-    np.testing.assert_allclose(rises, expected, rtol=1e-5, atol=1e-8)
+    ones = np.ones(23)
+    for copies in (1, 7):
+        expected = textbook.without_each_row(twin, X, Y, ones, c, copies)
+        rises = left_out(network, LOSSES[kind], rows, ones, copies, c)
+        np.testing.assert_allclose(rises, expected, rtol=1e-5, atol=1e-8)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_of_several_copies_one_is_left_out(kind):
-    counts = np.arange(11) % 3 + 1.0
+    counts = np.arange(23) % 3 + 1.0
     network, twin, rows, X, Y = problem(kind, weights=counts)
     rises = left_out(network, LOSSES[kind], rows, counts, 1.0, 3.0)
     expected = textbook.without_each_row(twin, X, Y, counts, 3.0)
     np.testing.assert_allclose(rises, expected, rtol=1e-5, atol=1e-8)
-    copied = np.repeat(np.arange(11), counts.astype(int))
-    rows = make_rows(X[copied], make_y(kind, 11)[copied], kind)
+    copied = np.repeat(np.arange(23), counts.astype(int))
+    rows = make_rows(X[copied], make_y(kind, 23)[copied], kind)
     ones = np.ones(len(copied))
     np.testing.assert_allclose(
         left_out(network, LOSSES[kind], rows, ones, 1.0, 3.0), rises[copied], rtol=1e-9
     )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_row_that_weighs_less_than_one_is_left_out_as_a_whole(kind):
+    weights = np.linspace(0.05, 1.5, 23)
+    network, twin, rows, X, Y = problem(kind, weights=weights)
+    rises = left_out(network, LOSSES[kind], rows, weights, 1.0, 3.0)
+    expected = textbook.without_each_row(twin, X, Y, weights, 3.0)
+    np.testing.assert_allclose(rises, expected, rtol=1e-5, atol=1e-8)
+
+
+def test_rows_without_curvature_lose_nothing_if_they_are_right():
+    network, twin, rows, X, Y = problem("binary", hidden=())
+    network.theta *= 1e4
+    rises = left_out(network, LOSSES["binary"], rows, np.ones(23), 1.0, 3.0)
+    right = ((textbook.forward(twin, X)[0][-1] > 0) == Y)[:, 0]
+    assert 5 < right.sum() < 18
+    np.testing.assert_allclose(rises[right], 0, atol=1e-12)
+    assert np.isfinite(rises).all()
+
+
+def test_some_outputs_stand_for_many():
+    n_outputs = 2 * MOST_OUTPUTS + 1
+    sizes = (3, 4, n_outputs)
+    X, theta = make_X(9, 3), make_theta(sizes)
+    rows = Rows(
+        X, Labels.of_classes(np.arange(n_outputs), multilabel=False).encode(Answers.read(np.arange(9)))
+    )
+    J = textbook.tangents(textbook_network(sizes, "tanh", theta, "multiclass"), X)[:, ::3]
+    expected = np.einsum("icp,jcp->ij", J, J) / J.shape[1]
+    assert J.shape[1] == 11
+    K = kernel(make_network(sizes, "tanh", theta), rows, "multiclass")
+    np.testing.assert_allclose(K, expected, rtol=1e-6, atol=1e-8)
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
@@ -133,13 +183,12 @@ def test_leaving_out_is_what_training_without_the_row_comes_to(n_classes):
 # One setting
 
 
-def tune(kind="multiclass", n=11, weights=None, precision=3.0, due=4, epoch=3, seed=0, **options):
+def tune(kind="multiclass", n=23, weights=None, precision=3.0, due=4, epoch=3, seed=0, **options):
     """Return the state and the objective after an epoch, and the problem's twin in the textbook."""
     network, twin, rows, X, Y = problem(kind, n, weights=weights, **options)
     state = make_state()
     state.epoch, state.precision = epoch, precision
-    n_worth = n if weights is None else weights.sum()
-    objective = make_objective(network, kind, alpha=precision / n_worth)
+    objective = make_objective(network, kind, alpha=0.1)
     batches = make_batches(rows, 4, kind, network)
     Tuning(network, state, n_epochs=6, due=due).end_epoch(objective, batches, np.random.default_rng(seed))
     return state, objective, twin, X, Y
@@ -148,7 +197,7 @@ def tune(kind="multiclass", n=11, weights=None, precision=3.0, due=4, epoch=3, s
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_precision_is_the_textbooks(kind, weighted):
-    counts = np.arange(11) % 3 + 1.0 if weighted else np.ones(11)
+    counts = np.arange(23) % 3 + 1.0 if weighted else np.ones(23)
     state, objective, twin, X, Y = tune(kind, weights=counts if weighted else None, scale=0.6)
     expected = textbook.precision(twin, X, Y, counts, 3.0)
     assert LOWEST < expected < HIGHEST
@@ -156,58 +205,74 @@ def test_the_precision_is_the_textbooks(kind, weighted):
     assert objective.alpha == pytest.approx(expected / counts.sum(), rel=1e-5)
 
 
+def test_weights_that_are_shares_are_taken_as_rows():
+    shares = np.linspace(0.2, 2, 23)
+    shares /= shares.sum()
+    n_worth = 1 / (shares**2).sum()
+    state, objective, twin, X, Y = tune(weights=shares, scale=0.6)
+    expected = textbook.precision(twin, X, Y, n_worth * shares, 3.0)
+    assert LOWEST < expected < HIGHEST
+    assert state.precision == pytest.approx(expected, rel=1e-5)
+    assert objective.alpha == pytest.approx(expected / n_worth, rel=1e-5)
+
+
 def test_it_is_set_after_one_epoch_of_a_course():
     for epoch, is_due in ((2, False), (3, True), (4, False), (9, True)):
         state, objective, *_ = tune(epoch=epoch)
         assert (state.precision != 3.0) == is_due
-        assert (objective.alpha != 3.0 / 11) == is_due
+        assert (objective.alpha != 0.1) == is_due
+
+
+def test_a_few_rows_tell_nothing():
+    assert FEWEST_ROWS == 20
+    assert tune(n=19)[0].precision == 3.0
+    assert tune(n=20)[0].precision != 3.0
 
 
 def test_it_keeps_within_its_bounds():
-    for scale, bound in ((100.0, LOWEST), (0.01, HIGHEST)):
+    for scale, bound in ((100.0, 0.5), (0.01, 12.0)):
         network, _, rows, *_ = problem("binary", hidden=())
         network.theta *= scale
-        state, objective = make_state(), make_objective(network, "binary", alpha=3 / 11)
+        state, objective = make_state(), make_objective(network, "binary", alpha=0.1)
         batches = make_batches(rows, 4, "binary", network)
         Tuning(network, state, 6, 1).end_epoch(objective, batches, np.random.default_rng(0))
         assert state.precision == bound
-        assert objective.alpha == pytest.approx(bound / 11, rel=1e-12)
+        assert objective.alpha == pytest.approx(bound / 23, rel=1e-12)
 
 
 def test_a_network_without_weights_keeps_its_penalty():
     network, _, rows, *_ = problem("binary")
     network.theta[...] = 0
-    state, objective = make_state(), make_objective(network, "binary", alpha=3 / 11)
+    state, objective = make_state(), make_objective(network, "binary", alpha=0.1)
     batches = make_batches(rows, 4, "binary", network)
     Tuning(network, state, 6, 1).end_epoch(objective, batches, np.random.default_rng(0))
-    assert (state.precision, objective.alpha) == (3.0, 3 / 11)
+    assert (state.precision, objective.alpha) == (3.0, 0.1)
 
 
 def test_where_the_products_of_rows_overflow_the_penalty_is_kept():
     network, _, rows, *_ = problem("binary", activations="relu")
     rows.X[0] = 1e200
-    state, objective = make_state(), make_objective(network, "binary", alpha=3 / 11)
+    state, objective = make_state(), make_objective(network, "binary", alpha=0.1)
     batches = make_batches(rows, 4, "binary", network)
     with np.errstate(over="ignore", invalid="ignore"):
         Tuning(network, state, 6, 1).end_epoch(objective, batches, np.random.default_rng(0))
-    assert (state.precision, objective.alpha) == (3.0, 3 / 11)
+    assert (state.precision, objective.alpha) == (3.0, 0.1)
 
 
 def test_of_many_rows_a_sample_is_drawn():
-    n = 3 * SAMPLE
+    n = 3 * MOST_ROWS
     rows = make_rows(make_X(n, 3), make_y("binary", n), "binary", index=np.arange(0, n, 2))
     sample = draw_sample(rows, np.random.default_rng(0))
-    assert sample.n_rows == len(set(sample.index)) == SAMPLE
+    assert sample.n_rows == len(set(sample.index)) == MOST_ROWS
     assert set(sample.index) <= set(rows.index)
     few = make_rows(make_X(9, 3), make_y("binary", 9), "binary")
     assert draw_sample(few, np.random.default_rng(0)) is few
-    assert draw_sample(make_rows(few.X, make_y("binary", 9), "binary", index=np.arange(0)), None) is None
 
 
 def test_a_sample_stands_for_all_rows(monkeypatch):
     # Two hundred rows of a network with few parameters: half of them tell as much as all.
     whole, *_ = tune(n=200, hidden=(2,))
-    monkeypatch.setattr(penalty, "SAMPLE", 100)
+    monkeypatch.setattr(penalty, "MOST_ROWS", 100)
     samples = [tune(n=200, hidden=(2,), seed=seed)[0].precision for seed in range(20)]
     assert len(set(samples)) == 20
     assert np.mean(samples) == pytest.approx(whole.precision, rel=0.1)
@@ -314,7 +379,8 @@ def test_the_closing_course_takes_it_over_for_all_rows():
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_dropout_has_no_part_in_it():
+def test_dropout_has_no_part_in_it(monkeypatch):
+    monkeypatch.setattr(penalty, "HIGHEST", np.inf)
     X, y = digits(100)
     still, dropped = (
         ScratchMLPClassifier(5, dropout=rate, learning_rate_init=1e-12, random_state=0).fit(X, y)
@@ -322,6 +388,46 @@ def test_dropout_has_no_part_in_it():
     )
     # The rate is next to nothing, so both networks are where they began.
     assert still.alpha_ == pytest.approx(dropped.alpha_, rel=1e-6)
+    assert still.alpha_ * 100 > 12
+
+
+@pytest.mark.parametrize("hidden", [(), (100,)])
+@pytest.mark.parametrize("size", [1e14, 1e16])
+def test_features_that_swamp_the_prior_are_no_error(hidden, size):
+    X, y = digits(40)
+    X = np.repeat(X, 2, axis=0) * size
+    X[:, 0] = size
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        clf = ScratchMLPClassifier(hidden, random_state=0).fit(X, np.repeat(y, 2))
+    assert 0.5 / 80 <= clf.alpha_ <= 12 / 80
+
+
+def test_every_fit_begins_at_three_over_the_rows():
+    X, y = digits(100)
+    clf = ScratchMLPClassifier(5, warm_start=True, random_state=0).fit(X, y)
+    assert clf.alpha_ != 3 / 100
+    clf.set_params(max_iter=11).fit(X, y)
+    assert clf.alpha_ == 3 / 100
+
+
+def test_after_an_interrupt_the_penalty_is_that_of_the_last_whole_epoch(monkeypatch):
+    X, y = digits(100)
+    marks = []
+
+    class Interrupted(Checkpoint):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            marks.append(self)
+            if len(marks) == 21:  # the mark after the 20th epoch, in which the penalty is set
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "Checkpoint", Interrupted)
+    with pytest.warns(UserWarning, match="interrupted after 19"):
+        clf = ScratchMLPClassifier(5, max_iter=30, random_state=0).fit(X, y)
+    assert clf.alpha_ == 3 / 100
+    assert clf._training_state["precision"] == 3
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

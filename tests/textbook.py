@@ -223,10 +223,11 @@ def tangents(network, X):
     return np.stack(columns, axis=-1)
 
 
-def without_each_row(network, X, Y, w, c):
+def without_each_row(network, X, Y, w, c, copies=1):
     """Return what the loss of each row rises by when one row of its kind is left out, weights counting rows.
 
-    Outputs are taken apart, and all have the mean curvature and the mean of the tangents' products.
+    Outputs are taken apart, and all have the mean curvature and the mean of the tangents' products. Each row
+    stands for several, its copies: with it they are left out, but its pull on the scores is that of one.
     """
     link, cross_entropy = OUTPUTS[network.kind]
     z, a = forward(network, X)
@@ -240,20 +241,21 @@ def without_each_row(network, X, Y, w, c):
     K = np.einsum("icp,jcp->ij", J, J) / k
     rises = []
     for i in range(len(X)):
+        one = min(w[i], 1)
         left = w.astype(float)
-        left[i] -= 1
+        left[i] -= one
         # The prior's covariance K / c, after the rows that are left: K/c - K/c (K/c + 1/curvature)^-1 K/c
-        noise = np.diag(1 / np.maximum(left * curvature, 1e-12))
+        noise = np.diag(1 / np.maximum(copies * left * curvature, 1e-12))
         variance = (K[i, i] - K[i] @ np.linalg.solve(K + c * noise, K[i])) / c
         # z without one row = z - variance (y - p)
-        after = link(z[-1][i : i + 1] - variance * (Y[i] - P[i]))
+        after = link(z[-1][i : i + 1] - variance * one * (Y[i] - P[i]))
         rises.append((cross_entropy(after, Y[i : i + 1]) - cross_entropy(P[i : i + 1], Y[i : i + 1]))[0])
     return np.array(rises)
 
 
 def precision(network, X, Y, w, c):
     """Return MacKay's new precision of the prior on the weights, given the present one."""
-    # gamma = N * optimism,  with N = sum w: the number of rows
+    # gamma = sum_i w_i rise_i,  with weights that count rows
     gamma = (w * without_each_row(network, X, Y, w, c)).sum()
     # c <- gamma / ||W||^2
     return gamma / sum((W**2).sum() for W in network.W)
