@@ -183,7 +183,7 @@ def first_rate(learning_rate_init: Any, solver: str, learning_rate: Any) -> floa
     if learning_rate_init != "auto":
         return float(learning_rate_init)
     if anneals(learning_rate):
-        return {"sgd": 0.2, "adam": 0.005}[solver]
+        return {"sgd": 0.2, "adam": 0.01}[solver]
     return {"sgd": 0.05, "adam": 0.001}[solver]
 
 

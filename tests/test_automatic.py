@@ -117,7 +117,7 @@ def test_an_automatic_course_is_that_of_as_many_epochs(learning_rate):
     ("solver", "learning_rates", "rate"),
     [
         ("sgd", ANNEALED, 0.2),
-        ("adam", ANNEALED, 0.005),
+        ("adam", ANNEALED, 0.01),
         ("sgd", UNANNEALED, 0.05),
         ("adam", UNANNEALED, 0.001),
     ],
