@@ -83,10 +83,11 @@ class Tuning:
         c <- gamma / ||W||^2, between a 6th and 4 times of what it is at first;   alpha <- c / N
         """
         state = self._state
-        is_due = (state.epoch + 1 - state.schedule_start) % self._n_epochs == self._due
-        if not is_due or batches.n_team_rows < FEWEST_ROWS:
+        if (state.epoch + 1 - state.schedule_start) % self._n_epochs != self._due:
             return
         N = rows_worth(batches.n_team_rows, batches.weight_sum, batches.square_sum)
+        if N < FEWEST_ROWS:
+            return
         gamma = N * self._mean_rise(objective.loss, batches, N, rng)
         squares = sum(float(np.vdot(W, W)) for W in self._network.layers.W)
         if np.isfinite(gamma) and squares:

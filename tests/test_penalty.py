@@ -206,7 +206,7 @@ def test_the_precision_is_the_textbooks(kind, weighted):
 
 
 def test_weights_that_are_shares_are_taken_as_rows():
-    shares = np.linspace(0.2, 2, 23)
+    shares = np.linspace(0.6, 2, 23)
     shares /= shares.sum()
     n_worth = 1 / (shares**2).sum()
     state, objective, twin, X, Y = tune(weights=shares, scale=0.6)
@@ -227,6 +227,9 @@ def test_a_few_rows_tell_nothing():
     assert FEWEST_ROWS == 20
     assert tune(n=19)[0].precision == 3.0
     assert tune(n=20)[0].precision != 3.0
+    # Weights count as rows here, too.
+    assert tune(n=10, weights=np.full(10, 2.0))[0].precision != 3.0
+    assert tune(n=30, weights=np.repeat([1.0, 1e-6], 15))[0].precision == 3.0
 
 
 def test_it_keeps_within_its_bounds():
