@@ -11,8 +11,9 @@ by leaving rows out, without training anew: near its minimum the network is repl
 linear in the parameters, and what a linear model would say of a row that it has not seen is known in closed
 form (Hastie, Tibshirani & Friedman 2009, section 7.10).
 
-It is an estimate. Of more than 256 rows a sample stands for all of them, which errs upwards, and so does the
-tangent where it leads far away. So c is kept within bounds, which are part of the method.
+It is an estimate, equal to gamma only where the model is right about its own noise. Of more than 256 rows a
+sample stands for all of them, which errs upwards, and so does the tangent where it leads far away. So c is
+kept within bounds, which are part of the method.
 
 ======== =============== ================================================================================
 symbol   shape           meaning
