@@ -117,8 +117,11 @@ class Objective:
 
     def penalty(self) -> float:
         """Return alpha / 2 * sum_l ||W[l]||^2."""
-        squares = sum(float(np.vdot(W, W)) for W in self.network.layers.W)
-        return 0.5 * self.alpha * squares if self.alpha else 0.0
+        return 0.5 * self.alpha * self.squared_weights() if self.alpha else 0.0
+
+    def squared_weights(self) -> float:
+        """Return sum_l ||W[l]||^2."""
+        return sum(float(np.vdot(W, W)) for W in self.network.layers.W)
 
     def value_and_gradient(self, batches: Batches) -> tuple[float, NDArray]:
         """Return J over all rows and its gradient, whatever the size of the batches they come in."""

@@ -90,7 +90,7 @@ class Tuning:
         if N < FEWEST_ROWS:
             return
         gamma = N * self._mean_rise(objective.loss, batches, N, rng)
-        squares = sum(float(np.vdot(W, W)) for W in self._network.layers.W)
+        squares = objective.squared_weights()
         if np.isfinite(gamma) and squares:
             state.precision = float(np.clip(gamma / squares, LOWEST, HIGHEST))
             objective.penalise(state.precision / N)
