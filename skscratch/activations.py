@@ -104,22 +104,31 @@ class ReLU:
 
 
 class LeakyReLU:
-    """phi(z) = z if z > 0 else z / 100  (Maas et al. 2013)."""
+    """phi(z) = z if z > 0 else leak z, with a leak of 1/100  (Maas et al. 2013)."""
 
     init = "he"
     needs_spare = False
     leak = 0.01
 
     def forward(self, z: NDArray) -> None:
-        """a = max(z, z / 100)."""
+        """a = max(z, leak z)."""
         np.maximum(z, self.leak * z, out=z)
 
     def forward_with_slope(self, z: NDArray, slope: NDArray, spare: Any) -> None:
-        """slope = 1 or 1/100;  a = z slope."""
+        """slope = 1 or leak;  a = z slope."""
         np.greater(z, 0, out=slope)
         np.multiply(slope, 1 - self.leak, out=slope)
         np.add(slope, self.leak, out=slope)
         np.multiply(z, slope, out=z)
+
+
+class ALReLU(LeakyReLU):
+    """phi(z) = z if z > 0 else -z / 2  (absolute leaky ReLU: Mastromichalakis 2020, there with 1/100).
+
+    It halves what ReLU drops and turns its sign, so a unit mostly tells how far z is from 0.
+    """
+
+    leak = -0.5
 
 
 class ELU:
@@ -237,6 +246,7 @@ ACTIVATIONS: dict[str, Activation] = {
     "tanh": Tanh(),
     "relu": ReLU(),
     "leaky_relu": LeakyReLU(),
+    "alrelu": ALReLU(),
     "elu": ELU(),
     "selu": SELU(),
     "gelu": GELU(),

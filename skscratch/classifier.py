@@ -79,7 +79,8 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         Number of units of each hidden layer. An empty sequence is (multinomial) logistic regression.
     activation : str or sequence of str, default="relu"
         Activation of the hidden layers, one name for all or one for each: "identity", "logistic", "tanh",
-        "relu", "leaky_relu", "elu", "selu", "gelu", "silu" or "softplus". The initial weights fit it.
+        "relu", "leaky_relu", "alrelu", "elu", "selu", "gelu", "silu" or "softplus". The initial weights
+        fit it.
     solver : {"sgd", "adam", "lbfgs"}, default="sgd"
         What minimises the objective. "lbfgs" (Byrd et al. 1995) needs all rows at once and suits small data;
         it has no `partial_fit`. A parameter that the solver cannot use, and that was set, raises or warns.
@@ -573,14 +574,16 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         Returns
         -------
         mlp : MLPClassifier
-            A fitted one, with copies of the parameters. The settings for further training are carried over
-            where it has them: ``alpha`` and ``batch_size`` are converted; dropout, for one, it does not have.
+            A fitted one, with copies of the parameters. A unit of "leaky_relu" or "alrelu" becomes two of
+            "relu" there. The settings for further training are carried over where it has them: ``alpha`` and
+            ``batch_size`` are converted; dropout, for one, it does not have.
 
         Raises
         ------
         ValueError
             If MLPClassifier cannot express the network: it has the activations identity, logistic, tanh and
-            relu, one for all hidden layers, and tells at least two classes apart.
+            relu (and so, in pairs, the leaky ones), one for all hidden layers, and tells at least two classes
+            apart.
         """
         check_is_fitted(self)
         return to_sklearn(self)

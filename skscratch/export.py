@@ -1,4 +1,9 @@
-"""Export: the fitted network as scikit-learn's own MLPClassifier."""
+"""Export: the fitted network as scikit-learn's own MLPClassifier.
+
+That class knows four activations. The leaky ones can be said in ReLUs, two for each unit:
+
+    phi(z) = max(z, 0) - leak max(-z, 0),   so   W[l] -> [W[l], -W[l]],   W[l+1] -> [W[l+1]; -leak W[l+1]]
+"""
 
 from __future__ import annotations
 
@@ -6,15 +11,19 @@ from copy import copy
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.neural_network import MLPClassifier
 
+from .activations import ALReLU, LeakyReLU
 from .parameters import epochs_of_patience, first_rate, rows_per_batch
 
 ACTIVATIONS_THERE = ("identity", "logistic", "tanh", "relu")
+LEAKS = {"leaky_relu": LeakyReLU.leak, "alrelu": ALReLU.leak}
 OTHER_MEANING = (
     "activation",
     "alpha",
     "batch_size",
+    "hidden_layer_sizes",
     "learning_rate",
     "learning_rate_init",
     "max_iter",
@@ -48,7 +57,9 @@ def to_sklearn(fitted: Any) -> MLPClassifier:
         If MLPClassifier cannot express the network.
     """
     activation = _activation_there(fitted)
-    there = MLPClassifier(fitted._sizes[1:-1], activation=activation, solver="sgd", random_state=0)
+    coefs, intercepts = _layers_there(fitted)
+    sizes = tuple(len(b) for b in intercepts[:-1])
+    there = MLPClassifier(sizes, activation=activation, solver="sgd", random_state=0)
     # One step on a single row makes it a fitted estimator by its own rules, whatever its version keeps.
     row = np.zeros((1, fitted.n_features_in_), fitted._dtype)
     multilabel = fitted._kind == "multilabel"
@@ -56,8 +67,7 @@ def to_sklearn(fitted: Any) -> MLPClassifier:
     there.partial_fit(row, label, classes=fitted.classes_)
     # What that step left behind goes: the velocity of its optimizer, and the parameters.
     vars(there).pop("_optimizer", None)
-    there.coefs_ = [W.copy() for W in fitted.coefs_]
-    there.intercepts_ = [b.copy() for b in fitted.intercepts_]
+    there.coefs_, there.intercepts_ = coefs, intercepts
     for name in (*HISTORY, "feature_names_in_"):
         if hasattr(fitted, name):
             setattr(there, name, copy(getattr(fitted, name)))
@@ -70,7 +80,7 @@ def _activation_there(fitted: Any) -> str:
             "to_sklearn: MLPClassifier always tells two or more classes apart, but this classifier was "
             f"fitted with one only: {fitted.classes_}."
         )
-    names = set(fitted._activations) or {"relu"}
+    names = {"relu" if name in LEAKS else name for name in fitted._activations} or {"relu"}
     if len(names) > 1:
         raise ValueError(
             "to_sklearn: MLPClassifier has one activation for all hidden layers, but here they differ: "
@@ -79,9 +89,21 @@ def _activation_there(fitted: Any) -> str:
     (name,) = names
     if name not in ACTIVATIONS_THERE:
         raise ValueError(
-            f"to_sklearn: MLPClassifier has no activation {name!r}, only {', '.join(ACTIVATIONS_THERE)}."
+            f"to_sklearn: MLPClassifier has no activation {name!r}; it can express "
+            f"{', '.join((*ACTIVATIONS_THERE, *LEAKS))}."
         )
     return name
+
+
+def _layers_there(fitted: Any) -> tuple[list[NDArray], list[NDArray]]:
+    """Return copies of the weights and biases, with two ReLUs for each leaky unit."""
+    coefs, intercepts = [W.copy() for W in fitted.coefs_], [b.copy() for b in fitted.intercepts_]
+    for l, name in enumerate(fitted._activations):
+        if name in LEAKS:
+            coefs[l] = np.hstack([coefs[l], -coefs[l]])
+            intercepts[l] = np.hstack([intercepts[l], -intercepts[l]])
+            coefs[l + 1] = np.vstack([coefs[l + 1], -LEAKS[name] * coefs[l + 1]])
+    return coefs, intercepts
 
 
 def _parameters_there(fitted: Any) -> dict[str, Any]:
@@ -89,7 +111,6 @@ def _parameters_there(fitted: Any) -> dict[str, Any]:
     here = fitted.get_params(deep=False)
     common = set(here) & set(MLPClassifier().get_params()) - set(OTHER_MEANING)
     there = {name: here[name] for name in common}
-    there["hidden_layer_sizes"] = fitted._sizes[1:-1]
     there["n_iter_no_change"] = here["n_iter_no_change"]
     if here["n_iter_no_change"] == "auto":
         there["n_iter_no_change"] = epochs_of_patience("auto", "constant")

@@ -26,7 +26,7 @@ try:
 except ImportError as error:
     raise ImportError("skscratch.onnx needs skl2onnx: pip install 'skscratch[onnx]'.") from error
 
-from .activations import LeakyReLU
+from .activations import ALReLU, LeakyReLU
 from .classifier import ScratchMLPClassifier
 
 Node = Any
@@ -35,11 +35,20 @@ Node = Any
 class Op:
     """The operators of one version of ONNX; ``op.Add(a, b)`` is a node of the graph that adds two others."""
 
-    def __init__(self, version: int) -> None:
-        self._version = version
+    def __init__(self, version: int, dtype: type) -> None:
+        self._version, self._dtype = version, dtype
+
+    def number(self, value: float) -> NDArray:
+        """Return a number as operators take it."""
+        return np.array([value], self._dtype)
 
     def __getattr__(self, name: str) -> Callable[..., Node]:
         return partial(getattr(onnx_ops, f"Onnx{name}"), op_version=self._version)
+
+
+def _leaky(leak: float) -> Callable[[Op, Node], Node]:
+    """max(z, leak z); onnxruntime has the operator LeakyRelu in float32 only."""
+    return lambda op, z: op.Max(z, op.Mul(z, op.number(leak)))
 
 
 def _gelu(op: Op, z: Node) -> Node:
@@ -53,7 +62,8 @@ ACTIVATIONS: dict[str, Callable[[Op, Node], Node]] = {
     "logistic": lambda op, z: op.Sigmoid(z),
     "tanh": lambda op, z: op.Tanh(z),
     "relu": lambda op, z: op.Relu(z),
-    "leaky_relu": lambda op, z: op.LeakyRelu(z, alpha=LeakyReLU.leak),
+    "leaky_relu": _leaky(LeakyReLU.leak),
+    "alrelu": _leaky(ALReLU.leak),
     "elu": lambda op, z: op.Elu(z),
     "selu": lambda op, z: op.Selu(z),
     "gelu": _gelu,
@@ -62,7 +72,7 @@ ACTIVATIONS: dict[str, Callable[[Op, Node], Node]] = {
 }
 """Every activation as ONNX computes it."""
 
-SINGLE_ONLY = {"leaky_relu", "elu", "selu", "gelu", "softplus"}
+SINGLE_ONLY = {"elu", "selu", "gelu", "softplus"}
 """Those that onnxruntime has in float32 only; a float64 graph passes through float32 there."""
 
 
@@ -77,15 +87,16 @@ def calculate_shapes(operator: Any) -> None:
 
 def convert(scope: Any, operator: Any, container: Any) -> None:
     """Add the fitted network to the graph."""
-    mlp, x, op = operator.raw_operator, operator.inputs[0], Op(container.target_opset)
+    mlp, x = operator.raw_operator, operator.inputs[0]
     label, probabilities = ([output] for output in operator.outputs)
     dtype = np.float64 if isinstance(x.type, DoubleTensorType) else np.float32
+    op = Op(container.target_opset, dtype)
     Z = _scores(op, mlp, op.Cast(x, to=dtype), dtype)
     if mlp._kind == "binary":
         # Two classes have the scores -z and z, whose sigmoids are the two probabilities.
         Z = op.Concat(op.Neg(Z), Z, axis=1)
     if mlp._kind == "multilabel":
-        answer = op.Cast(op.Greater(Z, np.zeros(1, dtype)), to=np.int64, output_names=label)
+        answer = op.Cast(op.Greater(Z, op.number(0)), to=np.int64, output_names=label)
     else:
         answer = op.Gather(_labels(scope, mlp), op.ArgMax(Z, axis=1, keepdims=0), output_names=label)
     if mlp._kind == "multiclass":

@@ -86,6 +86,7 @@ def test_values_and_slopes_at_zero(name):
         "tanh": (0, 1),
         "relu": (0, 0),
         "leaky_relu": (0, 0.01),
+        "alrelu": (0, -0.5),
         "elu": (0, 1),
         "selu": (0, textbook.SELU_LAMBDA * textbook.SELU_ALPHA),
         "gelu": (0, 0.5),
@@ -107,6 +108,8 @@ def test_values_and_slopes_at_zero(name):
         ("relu", 2.5, 2.5, 1.0),
         ("relu", -2.5, 0.0, 0.0),
         ("leaky_relu", -2.5, -0.025, 0.01),
+        ("alrelu", 2.5, 2.5, 1.0),
+        ("alrelu", -2.5, 1.25, -0.5),
         # e^-ln 2 - 1 = -1/2, slope 1/2
         ("elu", -np.log(2), -0.5, 0.5),
         # lambda alpha = 1.7580993408473766; half of it on both counts
@@ -156,7 +159,7 @@ def test_the_family_of_initial_weights_exists(name):
 @pytest.mark.parametrize(
     ("family", "names"),
     [
-        ("he", ["relu", "leaky_relu", "elu", "gelu", "silu"]),
+        ("he", ["relu", "leaky_relu", "alrelu", "elu", "gelu", "silu"]),
         ("glorot", ["identity", "logistic", "tanh", "softplus"]),
         ("lecun", ["selu"]),
     ],

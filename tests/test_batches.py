@@ -21,6 +21,7 @@ from builders import (
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skscratch import ScratchMLPClassifier, batches
+from skscratch.activations import ACTIVATIONS
 from skscratch.batches import compute_dtype
 
 N, N_FEATURES = 23, 4
@@ -384,10 +385,7 @@ TRAINED = {
     "dropout": (np.float32, {"dropout": 0.5}),
     "binary": (np.float32, {"kind": "binary"}),
     "multilabel": (np.float32, {"kind": "multilabel"}),
-    **{
-        name: (np.float32, {"activations": name})
-        for name in ("identity", "logistic", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "softplus")
-    },
+    **{name: (np.float32, {"activations": name}) for name in sorted(ACTIVATIONS)},
 }
 
 

@@ -26,7 +26,8 @@ def make_data(kind, dtype=np.float64, n=120):
 
 
 def fitted(kind="multiclass", dtype=np.float64, **params):
-    given = {"hidden_layer_sizes": (6, 5), "max_iter": 20, "n_iter_no_change": np.inf, "random_state": 0}
+    given = {"hidden_layer_sizes": (6, 5), "activation": "relu", "max_iter": 20}
+    given |= {"n_iter_no_change": np.inf, "random_state": 0}
     given |= {} if params.get("solver") == "lbfgs" else {"learning_rate": "constant"}
     return ScratchMLPClassifier(**given | params).fit(*make_data(kind, dtype))
 
@@ -35,7 +36,10 @@ def fitted(kind="multiclass", dtype=np.float64, **params):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(
     ("sizes", "activation"),
-    [((), "relu"), (7, "tanh"), ((6, 5), "relu"), ((6, 5), ["logistic"] * 2), ((6, 5), "identity")],
+    [
+        *[((), "relu"), (7, "tanh"), ((6, 5), "relu"), ((6, 5), ["logistic"] * 2), ((6, 5), "identity")],
+        *[((6, 5), "alrelu"), ((6, 5), "leaky_relu"), ((6, 5, 4), ["leaky_relu", "relu", "alrelu"])],
+    ],
     ids=str,
 )
 def test_the_predictions_are_the_same(kind, dtype, sizes, activation):
@@ -147,10 +151,24 @@ def test_a_generator_given_as_random_state_is_not_drawn_from():
     assert_array_equal(generator.get_state()[1], before)
 
 
+def test_a_leaky_unit_becomes_two_relus_there():
+    """phi(z) = max(z, 0) + max(-z, 0) / 2."""
+    here = fitted(hidden_layer_sizes=(2, 3), activation=["alrelu", "relu"])
+    there = here.to_sklearn()
+    assert there.hidden_layer_sizes == (4, 3)
+    assert there.activation == "relu"
+    W, b, V = here.coefs_[0], here.intercepts_[0], here.coefs_[1]
+    assert_array_equal(there.coefs_[0], np.hstack([W, -W]))
+    assert_array_equal(there.intercepts_[0], np.hstack([b, -b]))
+    assert_array_equal(there.coefs_[1], np.vstack([V, V / 2]))
+    there.partial_fit(*make_data("multiclass"))
+    assert not np.array_equal(there.coefs_[0][:, 2:], -there.coefs_[0][:, :2])
+
+
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"activation": "gelu"}, r"has no activation 'gelu', only identity, logistic, tanh, relu"),
+        ({"activation": "gelu"}, r"no activation 'gelu'; .* identity, logistic, tanh, relu, leaky_relu"),
         ({"activation": ["relu", "tanh"]}, r"one activation for all hidden layers.*'relu', 'tanh'"),
     ],
 )

@@ -57,7 +57,7 @@ def test_another_seed_draws_other_weights():
 
 
 @pytest.mark.parametrize(
-    "activation", ["relu", "leaky_relu", "elu", "selu", "gelu", "silu", "softplus", "tanh"]
+    "activation", ["relu", "leaky_relu", "alrelu", "elu", "selu", "gelu", "silu", "softplus", "tanh"]
 )
 def test_a_signal_neither_dies_nor_explodes_on_its_way_through_ten_layers(activation):
     width, n = 200, 100

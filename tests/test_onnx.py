@@ -71,9 +71,10 @@ def test_a_float64_graph_gives_float64(activation):
     assert run(model, X)[1].dtype == np.float64
 
 
-def test_a_graph_computes_in_float64_where_its_engine_can():
+@pytest.mark.parametrize("activation", ["tanh", "relu", "leaky_relu", "alrelu"])
+def test_a_graph_computes_in_float64_where_its_engine_can(activation):
     X, y = make_data("multiclass", np.float64)
-    assert_same(mlp(activation="tanh").fit(X, y), X, rtol=1e-13)
+    assert_same(mlp(activation=activation).fit(X, y), X, rtol=1e-13)
 
 
 @pytest.mark.parametrize("sizes", [(), 9, (4, 4, 4)], ids=str)

@@ -12,7 +12,7 @@ SKIPPED = {"check_array_api_input"}
 
 ACTIVATIONS = [
     *("identity", "logistic", "tanh", "relu"),
-    *("leaky_relu", "elu", "selu", "gelu", "silu", "softplus"),
+    *("leaky_relu", "alrelu", "elu", "selu", "gelu", "silu", "softplus"),
 ]
 
 CONFIGURATIONS = [

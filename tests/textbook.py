@@ -66,6 +66,8 @@ ACTIVATIONS = {
     "relu": (lambda z: np.maximum(z, 0), lambda z: 1.0 * (z > 0)),
     # phi(z) = z or z / 100               phi'(z) = 1 or 1 / 100                      where z > 0 or not
     "leaky_relu": (lambda z: np.where(z > 0, z, 0.01 * z), lambda z: np.where(z > 0, 1, 0.01)),
+    # phi(z) = z or -z / 2                phi'(z) = 1 or -1 / 2                       where z > 0 or not
+    "alrelu": (lambda z: np.where(z > 0, z, -z / 2), lambda z: np.where(z > 0, 1, -0.5)),
     # phi(z) = z or e^z - 1               phi'(z) = 1 or e^z                          where z > 0 or not
     "elu": (lambda z: np.where(z > 0, z, np.exp(z) - 1), lambda z: np.where(z > 0, 1, np.exp(z))),
     # phi(z) = lambda z or lambda alpha (e^z - 1)                                     where z > 0 or not
