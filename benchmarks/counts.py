@@ -70,6 +70,7 @@ class Net:
 
         model = ScratchMLPClassifier(
             self.hidden,
+            activation="relu",
             solver="sgd",
             alpha=1e-4,
             batch_size=self.batch_size,

@@ -155,6 +155,7 @@ print(f"{len(X_train):,} training and {len(X_test):,} test images of {side} x {s
 # for two epochs, ``learning_rate="adaptive"`` divides the rate by 5.
 
 settings = {
+    "activation": "relu",
     "alpha": 2e-4,
     "batch_size": 128,
     "learning_rate": "adaptive",

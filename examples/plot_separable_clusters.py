@@ -86,6 +86,7 @@ def with_starting_weights(clf):
 full_batch = with_starting_weights(
     ScratchMLPClassifier(
         5,
+        activation="relu",
         alpha=0.01,
         batch_size=len(X_train),
         learning_rate="constant",
@@ -112,6 +113,7 @@ full_batch_losses = full_batch.loss_curve_[-5001], full_batch.loss_curve_[-1]
 minibatch = with_starting_weights(
     ScratchMLPClassifier(
         5,
+        activation="relu",
         alpha=0,
         batch_size=100,
         learning_rate="constant",

@@ -20,7 +20,7 @@ from skscratch import ScratchMLPClassifier
 
 SPACE = {
     "hidden_layer_sizes": IntDistribution(8, 256, log=True),
-    "activation": CategoricalDistribution(["relu", "tanh", "gelu"]),
+    "activation": CategoricalDistribution(["alrelu", "relu", "gelu"]),
     "learning_rate_init": FloatDistribution(1e-3, 1, log=True),
     "alpha": FloatDistribution(1e-6, 1e-1, log=True),
 }

@@ -125,7 +125,7 @@ class LeakyReLU:
 class ALReLU(LeakyReLU):
     """phi(z) = z if z > 0 else -z / 2  (absolute leaky ReLU: Mastromichalakis 2020, there with 1/100).
 
-    It halves what ReLU drops and turns its sign, so a unit mostly tells how far z is from 0.
+    What ReLU drops comes back halved and with its sign turned. No unit dies: none has the slope 0.
     """
 
     leak = -0.5

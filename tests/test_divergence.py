@@ -269,17 +269,25 @@ def test_features_too_wide_to_learn_from_are_named():
     # Two of the columns are areas, which reach 4254 and drown the others, unless they are scaled.
     X, y = load_breast_cancer(return_X_y=True)
     with pytest.warns(ConvergenceWarning, match=r"hardly better than guessing.*4.25e\+03.*StandardScaler"):
-        ScratchMLPClassifier(random_state=0).fit(X, y)
+        ScratchMLPClassifier(activation="relu", random_state=0).fit(X, y)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        ScratchMLPClassifier(random_state=0).fit(StandardScaler().fit_transform(X), y)
+        ScratchMLPClassifier(activation="relu", random_state=0).fit(StandardScaler().fit_transform(X), y)
+
+
+def test_the_defaults_units_survive_features_too_wide():
+    # The same columns: ReLU's units die there, and the larger class is all that is left, .627 of the rows.
+    X, y = load_breast_cancer(return_X_y=True)
+    clf = ScratchMLPClassifier(random_state=0).fit(X, y)
+    assert clf.score(X, y) > 0.8
+    assert (clf.hidden_activations(X).std(axis=0) > 0).all()
 
 
 def test_a_strong_penalty_on_wide_features_is_no_reason_to_complain():
     X, y = np.repeat([[-20.0], [20.0]], 50, axis=0), np.repeat([0, 1], 50)
-    clf = ScratchMLPClassifier((3,), alpha=10, learning_rate_init=0.001, max_iter=200, random_state=0).fit(
-        X, y
-    )
+    clf = ScratchMLPClassifier(
+        (3,), activation="relu", alpha=10, learning_rate_init=0.001, max_iter=200, random_state=0
+    ).fit(X, y)
     assert clf.loss_ > 0.8 * np.log(2)
     assert clf.score(X, y) == 1
 
