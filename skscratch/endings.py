@@ -76,10 +76,11 @@ def _unfinished(
     if not outcome.still_improving:
         return None
     if isinstance(trainer, LBFGS):
-        return (
-            f"L-BFGS ended before the gradient fell below tol={tol:g}: {limits} was reached, or rounding "
-            "left nothing to gain. Raise them, raise tol, or pass X as float64."
-        )
+        ended = f"L-BFGS ended before the gradient fell below tol={tol:g}: "
+        if trainer.ran_out:
+            return f"{ended}{limits} was reached. Raise it, or raise tol."
+        finer = "" if trainer.objective.gradient.dtype == np.float64 else ", or pass X as float64"
+        return f"{ended}rounding leaves nothing to gain. Raise tol{finer}."
     return (
         f"Training reached {limits} before the training loss came to rest: it still improved by more than "
         f"tol={tol:g} within {n_iter_no_change:g} epochs. Raise max_iter, or set n_iter_no_change=np.inf to "

@@ -13,6 +13,8 @@ from .objective import Objective
 from .reports import Ending, EpochReport, Listener, Outcome
 from .state import TrainingState
 
+REACHED_A_LIMIT = 1  # SciPy's status after maxiter iterations or maxfun evaluations
+
 
 class LBFGS:
     """Minimises an objective over all rows at once (Byrd et al. 1995).
@@ -29,13 +31,18 @@ class LBFGS:
         less than a 10,000th of it, relatively.
     max_fun : int
         Largest number of evaluations of the objective.
+
+    Attributes
+    ----------
+    ran_out : bool
+        Whether the last run used up its iterations or evaluations.
     """
 
     def __init__(
         self, objective: Objective, batches: Batches, state: TrainingState, *, tol: float, max_fun: int
     ) -> None:
         self.objective, self.batches, self.state = objective, batches, state
-        self.tol, self.max_fun = tol, max_fun
+        self.tol, self.max_fun, self.ran_out = tol, max_fun, False
 
     def run(self, max_iter: int, listener: Listener | None = None) -> Outcome:
         """Take up to max_iter iterations; the parameters of the last finished one are left in the network."""
@@ -45,6 +52,7 @@ class LBFGS:
         try:
             result = self._minimise(theta.astype(np.float64), max_iter, progress)
             outcome.ending = Ending.CONVERGED if result.success else Ending.MAX_ITER
+            self.ran_out = result.status == REACHED_A_LIMIT
         except StopIteration:
             pass
         except KeyboardInterrupt:

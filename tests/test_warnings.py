@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
-from skscratch import ScratchMLPClassifier
+from skscratch import ScratchMLPClassifier, lbfgs
 
 
 def mlp(**params):
@@ -146,3 +146,22 @@ def test_a_list_for_the_default_tuple_is_no_other_value():
         mlp(hidden_layer_sizes=np.array([7]), n_iter_no_change=np.inf).fit(X, y)
         mlp(hidden_layer_sizes=np.int64(7), n_iter_no_change=np.inf).fit(X, y)
         mlp(activation=np.array(["tanh"]), n_iter_no_change=np.inf).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "advice"), [(np.float32, "Raise tol, or pass X as float64."), (np.float64, "Raise tol.")]
+)
+def test_lbfgs_that_ends_without_reaching_a_limit_says_that_rounding_ended_it(monkeypatch, dtype, advice):
+    # SciPy's status 2: its line search found nothing lower. What leads there depends on the processor.
+    minimize = lbfgs.minimize
+
+    def give_up(*arguments, **options):
+        result = minimize(*arguments, **options)
+        result.success, result.status = False, 2
+        return result
+
+    monkeypatch.setattr(lbfgs, "minimize", give_up)
+    X, y = data()
+    clf = ScratchMLPClassifier((7,), solver="lbfgs", alpha=0.01, random_state=0)
+    with pytest.warns(ConvergenceWarning, match=f"rounding leaves nothing to gain. {advice}$"):
+        clf.fit(X.astype(dtype), y)
