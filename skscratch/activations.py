@@ -125,7 +125,8 @@ class LeakyReLU:
 class ALReLU(LeakyReLU):
     """phi(z) = z if z > 0 else -z / 2  (absolute leaky ReLU: Mastromichalakis 2020, there with 1/100).
 
-    What ReLU drops comes back halved and with its sign turned. No unit dies: none has the slope 0.
+    What ReLU drops comes back halved and with its sign turned. No unit dies: none has the slope 0. He's bound
+    is ReLU's; from layer to layer it lets the variance grow by a quarter here, which a few layers bear.
     """
 
     leak = -0.5
