@@ -45,6 +45,7 @@ def train(seed=0, early_stopping=True, **parameters):
     """Train a network that is large for its data."""
     clf = ScratchMLPClassifier(
         100,
+        activation="relu",
         alpha=0,
         batch_size=32,
         learning_rate_init=0.02,

@@ -126,7 +126,7 @@ class ALReLU(LeakyReLU):
     """phi(z) = z if z > 0 else -z / 2  (absolute leaky ReLU: Mastromichalakis 2020, there with 1/100).
 
     What ReLU drops comes back halved and with its sign turned. No unit dies: none has the slope 0. He's bound
-    is ReLU's; from layer to layer it lets the variance grow by a quarter here, which a few layers bear.
+    is made for ReLU; with it the mean square grows by a quarter from layer to layer, which is harmless.
     """
 
     leak = -0.5

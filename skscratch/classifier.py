@@ -84,7 +84,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
 
         "alrelu" is the absolute leaky ReLU (Mastromichalakis 2020): z above 0, and -z / 2 below it, where the
         paper has -z / 100. "relu", MLPClassifier's default, has 0 there, so a unit may die: one that is below
-        zero for every row never comes back. Both cost the same. On 24 real sets the log loss is .299 with
+        zero for every row never comes back. On 24 real sets the log loss is .299 with
         "alrelu" and .302 with "relu", at the same accuracy. With 1,000 of MNIST's images the accuracy is .912
         and .897, on 18 sets whose columns are not scaled .78 and .72.
     solver : {"sgd", "adam", "lbfgs"}, default="sgd"
@@ -111,7 +111,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
           number.
 
         On 24 real sets a c of 1, 2, 3, 5 or 8 for all of them has a log loss of .358, .332, .320, .318 or
-        .325, and an accuracy of .871 at best. Set by the network it has .299 and .875.
+        .325, and an accuracy of .871 at best. With c set by the network they are .299 and .875.
     batch_size : int or "auto", default="auto"
         Rows in a minibatch. "auto" is a 64th of the rows, but at least 32 and at most 256: on small sets
         small batches gave better models, on large ones larger batches save time.
@@ -439,7 +439,8 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         -----
         ConvergenceWarning
             If training diverged (the last finite parameters are kept), came to ``max_iter`` while the
-            training loss still fell, or left a network hardly better than guessing on unscaled features.
+            training loss still fell, or left an objective hardly better, or worse, than that of guessing, on
+            unscaled features.
         UserWarning
             If Ctrl-C ended training, and for parameters that the solver has no use for.
         """
@@ -587,15 +588,16 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         Returns
         -------
         mlp : MLPClassifier
-            A fitted one, with copies of the parameters. A unit of "leaky_relu" or "alrelu" becomes two of
-            "relu" there. The settings for further training are carried over where it has them: ``alpha`` and
-            ``batch_size`` are converted; dropout, for one, it does not have.
+            A fitted one, with copies of the parameters. The settings for further training are carried over
+            where it has them: ``alpha`` and ``batch_size`` are converted; dropout, for one, it does not have.
+            A unit of "leaky_relu" or "alrelu" becomes two of "relu"; trained on, they part, and the penalty
+            falls on both.
 
         Raises
         ------
         ValueError
             If MLPClassifier cannot express the network: it has the activations identity, logistic, tanh and
-            relu (and so, in pairs, the leaky ones), one for all hidden layers, and tells at least two classes
+            relu, one for all hidden layers (the leaky ones count as relu), and tells at least two classes
             apart.
         """
         check_is_fitted(self)

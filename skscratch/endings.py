@@ -58,16 +58,19 @@ def _bad_result(outcome: Outcome, trainer: Trainer | LBFGS) -> str | None:
     guessing = trainer.objective.guessing_loss()
     if not outcome.is_hardly_better_than(guessing):
         return None
-    # A strong penalty weighs in the curve, but is no reason to complain. A whole team takes this loss
-    # together, so it comes before what one member's rows decide.
-    if (loss := trainer.objective.data_loss(trainer.batches)) <= 0.8 * guessing:
+    # A whole team takes this loss together, so it comes before what one member's rows decide.
+    loss = trainer.objective.data_loss(trainer.batches)
+    value = loss + trainer.objective.penalty()
+    if loss > 0.8 * guessing:
+        trouble = f"the network is hardly better than guessing (loss {loss:.3g} against {guessing:.3g})"
+    elif value > guessing:
+        # At a minimum a strong penalty weighs in the objective, too, but never so much.
+        trouble = f"the objective is {value:.3g}, and would be {guessing:.3g} if all parameters were zero"
+    else:
         return None
     if (span := trainer.batches.rows.span) <= WIDE:
         return None
-    return (
-        f"After epoch {trainer.state.epoch} the network is hardly better than guessing (loss {loss:.3g} "
-        f"against {guessing:.3g}), and the features reach up to {span:.3g}. {MEND}"
-    )
+    return f"After epoch {trainer.state.epoch} {trouble}; the features reach up to {span:.3g}. {MEND}"
 
 
 def _unfinished(
@@ -79,8 +82,8 @@ def _unfinished(
         ended = f"L-BFGS ended before the gradient fell below tol={tol:g}: "
         if trainer.ran_out:
             return f"{ended}{limits} was reached. Raise it, or raise tol."
-        finer = "" if trainer.objective.gradient.dtype == np.float64 else ", or pass X as float64"
-        return f"{ended}rounding leaves nothing to gain. Raise tol{finer}."
+        finer = "" if trainer.objective.gradient.dtype == np.float64 else ", pass X as float64"
+        return f"{ended}its line search found nothing lower. Scale the features{finer}, or raise tol."
     return (
         f"Training reached {limits} before the training loss came to rest: it still improved by more than "
         f"tol={tol:g} within {n_iter_no_change:g} epochs. Raise max_iter, or set n_iter_no_change=np.inf to "

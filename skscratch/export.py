@@ -84,7 +84,7 @@ def _activation_there(fitted: Any) -> str:
     if len(names) > 1:
         raise ValueError(
             "to_sklearn: MLPClassifier has one activation for all hidden layers, but here they differ: "
-            f"{fitted._activations}."
+            f"{fitted._activations}. (Only relu and the leaky ones, which are pairs of it, go together.)"
         )
     (name,) = names
     if name not in ACTIVATIONS_THERE:

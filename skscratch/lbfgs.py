@@ -63,7 +63,7 @@ class LBFGS:
             np.copyto(theta, progress.kept)
         if progress.stopped:
             outcome.ending = Ending.STOPPED
-        if not outcome.reports and not np.isfinite(self.objective.value(self.batches)):
+        if outcome.ending is Ending.MAX_ITER and not np.isfinite(self.objective.value(self.batches)):
             outcome.ending = Ending.DIVERGED
         outcome.still_improving = outcome.ending is Ending.MAX_ITER
         return outcome

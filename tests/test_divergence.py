@@ -265,22 +265,35 @@ def test_small_features_that_tell_nothing_are_no_divergence(dtype, make):
     ScratchMLPClassifier((3,), max_iter=12, random_state=0).fit(make(X), y)
 
 
-def test_features_too_wide_to_learn_from_are_named():
+@pytest.mark.parametrize(
+    ("activation", "trouble"),
+    [("relu", "hardly better than guessing"), ("alrelu", "would be .* if all parameters were zero")],
+)
+def test_features_too_wide_to_learn_from_are_named(activation, trouble):
     # Two of the columns are areas, which reach 4254 and drown the others, unless they are scaled.
     X, y = load_breast_cancer(return_X_y=True)
-    with pytest.warns(ConvergenceWarning, match=r"hardly better than guessing.*4.25e\+03.*StandardScaler"):
-        ScratchMLPClassifier(activation="relu", random_state=0).fit(X, y)
+    clf = ScratchMLPClassifier(activation=activation, random_state=0)
+    with pytest.warns(ConvergenceWarning, match=rf"{trouble}.*4.25e\+03.*StandardScaler"):
+        clf.fit(X, y)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        ScratchMLPClassifier(activation="relu", random_state=0).fit(StandardScaler().fit_transform(X), y)
+        clf.fit(StandardScaler().fit_transform(X), y)
 
 
 def test_the_defaults_units_survive_features_too_wide():
-    # The same columns: ReLU's units die there, and the larger class is all that is left, .627 of the rows.
     X, y = load_breast_cancer(return_X_y=True)
-    clf = ScratchMLPClassifier(random_state=0).fit(X, y)
-    assert clf.score(X, y) > 0.8
-    assert (clf.hidden_activations(X).std(axis=0) > 0).all()
+
+    def fitted(activation):
+        with pytest.warns(ConvergenceWarning):
+            return ScratchMLPClassifier(activation=activation, random_state=0).fit(X, y)
+
+    def moving(clf):
+        return (clf.hidden_activations(X).std(axis=0) > 0).mean()
+
+    dying, living = fitted("relu"), fitted("alrelu")
+    assert moving(dying) < 0.5
+    assert moving(living) == 1
+    assert dying.score(X, y) < 0.65 < 0.8 < living.score(X, y)
 
 
 def test_a_strong_penalty_on_wide_features_is_no_reason_to_complain():

@@ -149,10 +149,11 @@ def test_a_list_for_the_default_tuple_is_no_other_value():
 
 
 @pytest.mark.parametrize(
-    ("dtype", "advice"), [(np.float32, "Raise tol, or pass X as float64."), (np.float64, "Raise tol.")]
+    ("dtype", "advice"),
+    [(np.float32, "features, pass X as float64, or raise tol"), (np.float64, "features, or raise tol")],
 )
-def test_lbfgs_that_ends_without_reaching_a_limit_says_that_rounding_ended_it(monkeypatch, dtype, advice):
-    # SciPy's status 2: its line search found nothing lower. What leads there depends on the processor.
+def test_lbfgs_whose_line_search_finds_nothing_lower_says_so(monkeypatch, dtype, advice):
+    # SciPy's status 2. What leads there depends on the processor.
     minimize = lbfgs.minimize
 
     def give_up(*arguments, **options):
@@ -163,5 +164,5 @@ def test_lbfgs_that_ends_without_reaching_a_limit_says_that_rounding_ended_it(mo
     monkeypatch.setattr(lbfgs, "minimize", give_up)
     X, y = data()
     clf = ScratchMLPClassifier((7,), solver="lbfgs", alpha=0.01, random_state=0)
-    with pytest.warns(ConvergenceWarning, match=f"rounding leaves nothing to gain. {advice}$"):
+    with pytest.warns(ConvergenceWarning, match=f"its line search found nothing lower. Scale the {advice}.$"):
         clf.fit(X.astype(dtype), y)
