@@ -63,7 +63,8 @@ class LBFGS:
             np.copyto(theta, progress.kept)
         if progress.stopped:
             outcome.ending = Ending.STOPPED
-        if outcome.ending is Ending.MAX_ITER and not np.isfinite(self.objective.value(self.batches)):
+        doubtful = not outcome.reports or outcome.ending is Ending.MAX_ITER
+        if doubtful and not np.isfinite(self.objective.value(self.batches)):
             outcome.ending = Ending.DIVERGED
         outcome.still_improving = outcome.ending is Ending.MAX_ITER
         return outcome
