@@ -255,3 +255,6 @@ ACTIVATIONS: dict[str, Activation] = {
     "softplus": Softplus(),
 }
 """Every activation by the name it has in ``ScratchMLPClassifier(activation=...)``."""
+
+LEAKS = {name: phi.leak for name, phi in ACTIVATIONS.items() if isinstance(phi, LeakyReLU)}
+"""The leaky ones by name, with their slope below zero: what other formats have to be told of them."""

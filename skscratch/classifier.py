@@ -84,9 +84,9 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
 
         "alrelu" is the absolute leaky ReLU (Mastromichalakis 2020): z above 0, and -z / 2 below it, where the
         paper has -z / 100. "relu", MLPClassifier's default, has 0 there, so a unit may die: one that is below
-        zero for every row never comes back. On 24 real sets the log loss is .299 with
-        "alrelu" and .302 with "relu", at the same accuracy. With 1,000 of MNIST's images the accuracy is .912
-        and .897, on 18 sets whose columns are not scaled .78 and .72.
+        zero for every row never comes back. On 24 real sets the log loss is .299 with "alrelu" and .302 with
+        "relu", at the same accuracy. With 1,000 of MNIST's images the accuracy is .912 and .897, on 18 sets
+        whose columns are not scaled .78 and .72.
     solver : {"sgd", "adam", "lbfgs"}, default="sgd"
         What minimises the objective. "lbfgs" (Byrd et al. 1995) needs all rows at once and suits small data;
         it has no `partial_fit`. A parameter that the solver cannot use, and that was set, raises or warns.

@@ -14,11 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.neural_network import MLPClassifier
 
-from .activations import ALReLU, LeakyReLU
+from .activations import LEAKS
 from .parameters import epochs_of_patience, first_rate, rows_per_batch
 
 ACTIVATIONS_THERE = ("identity", "logistic", "tanh", "relu")
-LEAKS = {"leaky_relu": LeakyReLU.leak, "alrelu": ALReLU.leak}
 OTHER_MEANING = (
     "activation",
     "alpha",

@@ -26,7 +26,7 @@ try:
 except ImportError as error:
     raise ImportError("skscratch.onnx needs skl2onnx: pip install 'skscratch[onnx]'.") from error
 
-from .activations import ALReLU, LeakyReLU
+from .activations import LEAKS
 from .classifier import ScratchMLPClassifier
 
 Node = Any
@@ -62,13 +62,12 @@ ACTIVATIONS: dict[str, Callable[[Op, Node], Node]] = {
     "logistic": lambda op, z: op.Sigmoid(z),
     "tanh": lambda op, z: op.Tanh(z),
     "relu": lambda op, z: op.Relu(z),
-    "leaky_relu": _leaky(LeakyReLU.leak),
-    "alrelu": _leaky(ALReLU.leak),
     "elu": lambda op, z: op.Elu(z),
     "selu": lambda op, z: op.Selu(z),
     "gelu": _gelu,
     "silu": lambda op, z: op.Mul(z, op.Sigmoid(z)),
     "softplus": lambda op, z: op.Softplus(z),
+    **{name: _leaky(leak) for name, leak in LEAKS.items()},
 }
 """Every activation as ONNX computes it."""
 
