@@ -85,7 +85,7 @@ class Network:
         self.theta = theta
         self.layers = Layers(theta, sizes)
         self._MT = [M.T for M in self.layers.M]
-        self._hidden = tuple(enumerate(self.activations))
+        self._hidden = tuple(enumerate(self.activations, start=1))
 
     def draw(self, rng: np.random.Generator) -> None:
         """Fill theta with initial weights that suit the activations, and with zero biases."""
@@ -93,18 +93,16 @@ class Network:
         for family, W, b in zip(families, self.layers.W, self.layers.b, strict=True):
             draw_weights(family, W, b, rng)
 
-    # In the lists below M[0] leads from the input to the first hidden layer's z[0], M[-1] to the scores Z.
-
     def forward(self, x: Input, work: Workspace, Z: NDArray) -> None:
-        """Fill Z with the scores of x, and work with what backward needs.
+        """Fill Z with the logits of x, and work with what backward needs.
 
-        z[l+1] = W[l]^T a[l] + b[l],   a[l+1] = phi(z[l+1]),   Z = z[L]
+        z[l+1] = W[l]^T a[l] + b[l],   a[l] = phi(z[l]),   Z = z[L]
         """
-        MT, a, z = self._MT, work.a, (*work.z, Z)
-        x.weighted(self.layers.M[0], out=z[0])
+        MT, a, z, slope, spare = self._MT, work.a, (*work.z, Z), work.slope, work.spare
+        x.weighted(self.layers.M[0], out=z[1])
         for l, phi in self._hidden:
-            phi.forward_with_slope(z[l], work.slope[l], work.spare[l])
-            MT[l + 1].dot(a[l], z[l + 1])
+            phi.forward_with_slope(z[l], slope[l], spare[l])
+            MT[l].dot(a[l], z[l + 1])
 
     def backward(self, x: Input, work: Workspace, gradient: Layers) -> None:
         """Fill gradient, given delta[L] = dJ/dZ in work; the other deltas are filled on the way.
@@ -113,40 +111,37 @@ class Network:
         """
         W, a, slope, delta, dM = self.layers.W, work.a, work.slope, work.delta, gradient.M
         for l, _ in reversed(self._hidden):
-            a[l].dot(delta[l + 1].T, dM[l + 1])
-            W[l + 1].dot(delta[l + 1], delta[l])
+            a[l].dot(delta[l + 1].T, dM[l])
+            W[l].dot(delta[l + 1], delta[l])
             np.multiply(delta[l], slope[l], delta[l])
-        x.outer(delta[0], out=dM[0])
+        x.outer(delta[1], out=dM[0])
 
     def scores(self, x: Input, work: Workspace, Z: NDArray) -> None:
-        """Fill Z with the scores of x for prediction: forward, without slopes."""
+        """Fill Z with the logits of x for prediction: forward, without slopes."""
         MT, a, z = self._MT, work.a, (*work.z, Z)
-        x.weighted(self.layers.M[0], out=z[0])
+        x.weighted(self.layers.M[0], out=z[1])
         for l, phi in self._hidden:
             phi.forward(z[l])
-            MT[l + 1].dot(a[l], z[l + 1])
+            MT[l].dot(a[l], z[l + 1])
 
 
 class Workspace:
-    """Every buffer that a pass over n_examples columns needs; none outlives one fit or one prediction."""
+    """Every buffer that a pass over n_examples columns needs; none outlives one fit or one prediction.
+
+    The lists are indexed by the layer, as in the table above. Layer 0 is the input, which a batch brings
+    along, so the first entry of each list is None.
+    """
 
     def __init__(self, network: Network, n_examples: int, *, training: bool = True) -> None:
         dtype, hidden, n_outputs = network.theta.dtype, network.sizes[1:-1], network.sizes[-1]
-        self.a = [np.ones((n + 1, n_examples), dtype) for n in hidden]
-        self.z = [a[:-1] for a in self.a]
+        self.a: list[Any] = [None, *(np.ones((n + 1, n_examples), dtype) for n in hidden)]
+        self.z: list[Any] = [None, *(a[:-1] for a in self.a[1:])]
         if training:
-            self.slope = [np.empty((n, n_examples), dtype) for n in hidden]
-            self.spare = [
-                np.empty((n, n_examples), dtype) if phi.needs_spare else None
-                for n, phi in zip(hidden, network.activations, strict=True)
-            ]
-            self.delta = [np.empty((n, n_examples), dtype) for n in (*hidden, n_outputs)]
-
-    def poison(self) -> None:
-        """Fill every buffer with NaN: what a step does not fill itself then shows in its result."""
-        for buffer in (*self.z, *self.slope, *self.spare, *self.delta):
-            if buffer is not None:
-                buffer.fill(np.nan)
+            self.slope: list[Any] = [None, *(np.empty((n, n_examples), dtype) for n in hidden)]
+            self.spare: list[Any] = [None]
+            for n, phi in zip(hidden, network.activations, strict=True):
+                self.spare.append(np.empty((n, n_examples), dtype) if phi.needs_spare else None)
+            self.delta: list[Any] = [None, *(np.empty((n, n_examples), dtype) for n in (*hidden, n_outputs))]
 
 
 def flat_parameters(

@@ -157,18 +157,17 @@ def tangent_kernel(network: Network, batch: Batch) -> NDArray:
 
     Two such matrices, multiplied entry by entry and summed up, are (a_i . a_j) (delta_i . delta_j).
     """
-    W = [each.astype(np.float64) for each in network.layers.W[1:]]
-    slope, hidden = batch.work.slope, [a.astype(np.float64) for a in batch.work.a]
+    W, slope = [each.astype(np.float64) for each in network.layers.W], batch.work.slope
+    hidden = [a.astype(np.float64) for a in batch.work.a[1:]]
     products = [batch.x.products(), *(a.T.dot(a) for a in hidden)]
     K = products[-1].copy()
-    n_outputs = network.sizes[-1]
+    L, n_outputs = len(W), network.sizes[-1]
     outputs = range(0, n_outputs, -(-n_outputs // MOST_OUTPUTS))
-    for k in outputs if W else ():
-        delta = W[-1][:, k, np.newaxis] * slope[-1]
-        for l in reversed(range(len(slope))):
-            K += products[l] * delta.T.dot(delta) / len(outputs)
-            if l > 0:
-                delta = W[l - 1].dot(delta) * slope[l - 1]
+    for k in outputs:
+        delta = np.eye(n_outputs)[:, [k]]
+        for l in reversed(range(1, L)):
+            delta = W[l].dot(delta) * slope[l]
+            K += products[l - 1] * delta.T.dot(delta) / len(outputs)
     return K
 
 

@@ -38,7 +38,7 @@ def _rows_through(network: Network, X: NDArray | sp.csr_array, layer: int | None
         if first == 0 or size < chunk:
             source = (SparseRows if sp.issparse(X) else DenseRows)(X, 1, size, dtype)
             work, Z = Workspace(network, size, training=False), np.empty((sizes[-1], size), dtype)
-            result = Z if layer is None else work.z[layer]
+            result = Z if layer is None else work.z[1:][layer]
         (x,) = source.gather(slice(first, last), size)
         network.scores(x, work, Z)
         out[:, first:last] = result

@@ -208,12 +208,19 @@ def poison_block(block):
     for buffer in buffers:
         buffer.fill(np.nan if buffer.dtype.kind == "f" else 99)
     for batch in block.batches:
-        batch.work.poison()
+        poison_workspace(batch.work)
+
+
+def poison_workspace(work):
+    """Fill every buffer with NaN, so that what a step reads without filling it shows in its result."""
+    for buffer in (*work.z, *work.slope, *work.spare, *work.delta):
+        if buffer is not None:
+            buffer.fill(np.nan)
 
 
 def poison_step(trainer, batch):
     """Fill with NaN everything that a step has to fill before it reads it."""
-    batch.work.poison()
+    poison_workspace(batch.work)
     batch.Z.fill(np.nan)
     batch.s.fill(np.nan)
     trainer.objective.gradient.fill(np.nan)
