@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sklearn.neural_network import MLPClassifier
 
 from .activations import LEAKS
-from .parameters import epochs_of_patience, first_rate, rows_per_batch
+from .settings import epochs_of_patience, initial_learning_rate, rows_per_batch
 
 ACTIVATIONS_THERE = ("identity", "logistic", "tanh", "relu")
 OTHER_MEANING = (
@@ -119,7 +119,7 @@ def _parameters_there(fitted: Any) -> dict[str, Any]:
         there["batch_size"] = rows_per_step
         # Its "invscaling" counts rows, not epochs, and it has no further schedules.
         rate = there["learning_rate"] = "adaptive" if here["learning_rate"] == "adaptive" else "constant"
-        there["learning_rate_init"] = first_rate(here["learning_rate_init"], here["solver"], rate)
+        there["learning_rate_init"] = initial_learning_rate(here["learning_rate_init"], here["solver"], rate)
     if here["max_iter"] != "auto":
         there["max_iter"] = here["max_iter"]
     # Its alpha is divided by the number of rows in a step.

@@ -16,7 +16,7 @@ from mpi_program import BATCH_SIZE, CASES, MISTAKES, RAGGED, SAME_AS_ONE, SIZE
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skscratch.parallel import data_parallel
-from skscratch.parameters import rows_per_batch
+from skscratch.settings import rows_per_batch
 
 MPIEXEC = shutil.which("mpiexec", path=sysconfig.get_path("scripts")) or shutil.which("mpiexec")
 

@@ -7,6 +7,8 @@ import pytest
 import textbook
 from builders import (
     N_OUTPUTS,
+    StopAfter,
+    begin_epoch,
     make_adam,
     make_batches,
     make_lbfgs,
@@ -22,8 +24,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.linear_model import LogisticRegression
 
 import skscratch.objective
+from skscratch.history import StopReason
 from skscratch.optimizers import clip_to_norm
-from skscratch.reports import Ending
+from skscratch.schedules import Constant
 
 
 def two_parameters(theta=(1.0, 2.0)):
@@ -33,7 +36,7 @@ def two_parameters(theta=(1.0, 2.0)):
 
 def take_step(objective, optimizer, gradient):
     objective.gradient[:] = gradient
-    optimizer.step(objective.penalised())
+    optimizer.step(objective.pieces_with_penalty())
     return objective.network.theta
 
 
@@ -43,7 +46,7 @@ def take_step(objective, optimizer, gradient):
 def test_momentum_by_hand():
     objective = two_parameters()
     sgd = make_sgd(objective, nesterov=False)
-    sgd.begin_epoch(0.1, 0.5)
+    begin_epoch(sgd, 0.1, 0.5)
     # v = 0.5 * (0, 0) - 0.1 * (2, -4) = (-0.2, 0.4);  theta = (1, 2) + v
     assert_allclose(take_step(objective, sgd, [2.0, -4.0]), [0.8, 2.4], rtol=1e-15)
     # v = 0.5 * (-0.2, 0.4) - 0.1 * (1, 1) = (-0.2, 0.1);  theta = (0.8, 2.4) + v
@@ -54,7 +57,7 @@ def test_momentum_by_hand():
 def test_nesterov_by_hand():
     objective = two_parameters()
     sgd = make_sgd(objective, nesterov=True)
-    sgd.begin_epoch(0.1, 0.5)
+    begin_epoch(sgd, 0.1, 0.5)
     # v = (-0.2, 0.4) as above;  theta = (1, 2) + 0.5 v - 0.1 * (2, -4) = (1 - 0.1 - 0.2, 2 + 0.2 + 0.4)
     assert_allclose(take_step(objective, sgd, [2.0, -4.0]), [0.7, 2.6], rtol=1e-15)
     # v = (-0.2, 0.1) as above;  theta = (0.7, 2.6) + 0.5 v - 0.1 * (1, 1) = (0.7 - 0.2, 2.6 + 0.05 - 0.1)
@@ -66,7 +69,7 @@ def test_nesterov_by_hand():
 def test_without_momentum_a_step_is_plain_gradient_descent(nesterov):
     objective = two_parameters()
     sgd = make_sgd(objective, nesterov=nesterov)
-    sgd.begin_epoch(0.25, 0.0)
+    begin_epoch(sgd, 0.25, 0.0)
     # theta = (1, 2) - 0.25 * (2, -4), then - 0.25 * (1, 1)
     assert_array_equal(take_step(objective, sgd, [2.0, -4.0]), [0.5, 3.0])
     assert_array_equal(take_step(objective, sgd, [1.0, 1.0]), [0.25, 2.75])
@@ -75,9 +78,9 @@ def test_without_momentum_a_step_is_plain_gradient_descent(nesterov):
 def test_a_new_learning_rate_acts_on_new_gradients_only():
     objective = two_parameters()
     sgd = make_sgd(objective, nesterov=False)
-    sgd.begin_epoch(0.1, 0.5)
+    begin_epoch(sgd, 0.1, 0.5)
     take_step(objective, sgd, [2.0, -4.0])
-    sgd.begin_epoch(0.01, 0.5)
+    begin_epoch(sgd, 0.01, 0.5)
     # v = 0.5 * (-0.2, 0.4) - 0.01 * (1, 1) = (-0.11, 0.19);  theta = (0.8, 2.4) + v
     assert_allclose(take_step(objective, sgd, [1.0, 1.0]), [0.69, 2.59], rtol=1e-15)
 
@@ -85,9 +88,9 @@ def test_a_new_learning_rate_acts_on_new_gradients_only():
 def test_a_new_momentum_acts_from_the_next_step_on():
     objective = two_parameters()
     sgd = make_sgd(objective, nesterov=False)
-    sgd.begin_epoch(0.1, 0.5)
+    begin_epoch(sgd, 0.1, 0.5)
     take_step(objective, sgd, [2.0, -4.0])
-    sgd.begin_epoch(0.1, 0.75)
+    begin_epoch(sgd, 0.1, 0.75)
     # v = 0.75 * (-0.2, 0.4) - 0.1 * (1, 1) = (-0.25, 0.2);  theta = (0.8, 2.4) + v
     assert_allclose(take_step(objective, sgd, [1.0, 1.0]), [0.55, 2.6], rtol=1e-15)
 
@@ -95,7 +98,7 @@ def test_a_new_momentum_acts_from_the_next_step_on():
 def test_adam_by_hand():
     objective = two_parameters()
     adam = make_adam(objective, beta_1=0.5, beta_2=0.75, epsilon=2.0)
-    adam.begin_epoch(0.1, 0.0)
+    begin_epoch(adam, 0.1, 0.0)
     # m = 0.5 * (2, -4) = (1, -2), m^ = m / (1 - 0.5) = (2, -4)
     # v = 0.25 * (4, 16) = (1, 4), v^ = v / (1 - 0.75) = (4, 16)
     # theta = (1, 2) - 0.1 * (2 / (2 + 2), -4 / (4 + 2)) = (1 - 0.05, 2 + 0.0666...)
@@ -109,16 +112,20 @@ def test_adam_by_hand():
 def test_adams_first_step_is_as_long_as_the_rate_whatever_the_gradient():
     objective = two_parameters((0.0, 0.0))
     adam = make_adam(objective, epsilon=1e-300)
-    adam.begin_epoch(0.01, 0.0)
+    begin_epoch(adam, 0.01, 0.0)
     assert_allclose(take_step(objective, adam, [1e-9, -1e9]), [-0.01, 0.01], rtol=1e-14)
 
 
-def test_adam_leaves_the_momentum_of_the_schedule_aside():
+def test_adam_ignores_the_momentum_of_the_schedule():
+    class WithoutMomentum(Constant):
+        def momentum(self, epoch, momentum):
+            return 0.0
+
     results = []
-    for momentum in (0.0, 0.95):
+    for schedule in (Constant(), WithoutMomentum()):
         objective = two_parameters()
         adam = make_adam(objective)
-        adam.begin_epoch(0.1, momentum)
+        adam.begin_epoch(schedule, 0)
         take_step(objective, adam, [2.0, -4.0])
         results.append(take_step(objective, adam, [1.0, 1.0]))
     assert_array_equal(*results)
@@ -128,7 +135,7 @@ def test_a_gradient_of_zero_moves_nothing():
     for make in (make_sgd, make_adam):
         objective = two_parameters()
         optimizer = make(objective)
-        optimizer.begin_epoch(0.1, 0.9)
+        begin_epoch(optimizer, 0.1, 0.9)
         assert_array_equal(take_step(objective, optimizer, [0.0, 0.0]), [1, 2])
 
 
@@ -186,7 +193,7 @@ def path(make, rates, theta, sizes):
     """Return the parameters after every step of the package's optimizer."""
     objective = make_objective(make_network(sizes, "tanh", theta.copy()), "multiclass")
     optimizer = make(objective)
-    optimizer.begin_epoch(**rates)
+    begin_epoch(optimizer, **rates)
     return [take_step(objective, optimizer, curved(objective.network.theta)).copy() for _ in range(N_STEPS)]
 
 
@@ -227,15 +234,15 @@ def test_an_optimizer_goes_on_from_its_memory_with_the_same_bits(make):
     gradients = np.random.default_rng(0).normal(size=(6, 2))
     whole, halves = two_parameters(), two_parameters()
     optimizer = make(whole)
-    optimizer.begin_epoch(0.1, 0.9)
+    begin_epoch(optimizer, 0.1, 0.9)
     for g in gradients:
         take_step(whole, optimizer, g)
     first = make(halves)
-    first.begin_epoch(0.1, 0.9)
+    begin_epoch(first, 0.1, 0.9)
     for g in gradients[:3]:
         take_step(halves, first, g)
     second = make(halves, memory=first.memory)
-    second.begin_epoch(0.1, 0.9)
+    begin_epoch(second, 0.1, 0.9)
     for g in gradients[3:]:
         take_step(halves, second, g)
     assert_array_equal(halves.network.theta, whole.network.theta)
@@ -260,7 +267,7 @@ def test_parameters_are_moved_in_place(make):
     objective = two_parameters()
     theta = objective.network.theta
     optimizer = make(objective)
-    optimizer.begin_epoch(0.1, 0.9)
+    begin_epoch(optimizer, 0.1, 0.9)
     take_step(objective, optimizer, [1.0, 1.0])
     assert objective.network.theta is theta
     assert (theta != [1, 2]).all()
@@ -270,7 +277,7 @@ def test_parameters_are_moved_in_place(make):
 def test_the_penalty_pulls_on_weights_and_not_on_biases(make):
     objective = make_objective(make_network((2, 3), [], np.full(9, 2.0)), "multiclass", alpha=0.5)
     optimizer = make(objective)
-    optimizer.begin_epoch(0.1, 0.0)
+    begin_epoch(optimizer, 0.1, 0.0)
     theta = take_step(objective, optimizer, np.zeros(9))
     assert (theta[:6] < 2).all()
     assert_array_equal(theta[6:], 2)
@@ -342,7 +349,7 @@ def lbfgs_for(kind="multiclass", hidden=(), *, weighted=False, dtype=np.float64,
 @pytest.mark.parametrize("kind", ["binary", "multiclass"])
 def test_without_hidden_layers_lbfgs_reaches_the_optimum_of_logistic_regression(kind, weighted):
     lbfgs = lbfgs_for(kind, weighted=weighted, tol=1e-8)
-    assert lbfgs.run(1000).ending is Ending.CONVERGED
+    assert lbfgs.run(1000).stop_reason is StopReason.CONVERGED
     w = make_weights(N) if weighted else np.ones(N)
     # Its penalty is ||W||^2 / (2 C) beside the sum of the losses, ours alpha ||W||^2 / 2 beside their mean.
     other = LogisticRegression(C=1 / (w.sum() * ALPHA), tol=1e-10, max_iter=10000)
@@ -357,7 +364,7 @@ def test_without_hidden_layers_lbfgs_reaches_the_optimum_of_logistic_regression(
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
 def test_lbfgs_ends_where_the_gradient_is_at_most_tol(kind):
     lbfgs = lbfgs_for(kind, (5,), weighted=True, tol=1e-5)
-    assert lbfgs.run(1000).ending is Ending.CONVERGED
+    assert lbfgs.run(1000).stop_reason is StopReason.CONVERGED
     _, gradient = lbfgs.objective.value_and_gradient(lbfgs.batches)
     assert np.abs(gradient).max() <= 1e-5
 
@@ -365,27 +372,25 @@ def test_lbfgs_ends_where_the_gradient_is_at_most_tol(kind):
 @pytest.mark.parametrize("tol", [1e-4, 1e-6])
 def test_lbfgs_converges_in_float32_and_says_so(tol):
     lbfgs = lbfgs_for("multiclass", (5,), dtype=np.float32, tol=tol)
-    outcome = lbfgs.run(1000)
-    assert outcome.ending is Ending.CONVERGED
-    assert not outcome.still_improving
+    result = lbfgs.run(1000)
+    assert result.stop_reason is StopReason.CONVERGED
     assert lbfgs.objective.network.theta.dtype == np.float32
 
 
 def test_lbfgs_reports_the_whole_loss_curve_and_leaves_the_parameters_of_its_last_point():
     lbfgs = lbfgs_for("multiclass", (5,))
-    outcome = lbfgs.run(1000)
-    curve = [report.loss for report in outcome.reports]
+    result = lbfgs.run(1000)
+    curve = [record.loss for record in result.records]
     assert len(curve) > 5
     assert (np.diff(curve) <= 0).all()
     assert_allclose(lbfgs.objective.value(lbfgs.batches), curve[-1], rtol=1e-13)
-    assert [report.epoch for report in outcome.reports] == list(range(1, len(curve) + 1))
+    assert [record.epoch for record in result.records] == list(range(1, len(curve) + 1))
 
 
-def test_lbfgs_that_reaches_max_iter_says_that_it_was_still_improving():
-    outcome = lbfgs_for("multiclass", (5,)).run(3)
-    assert outcome.ending is Ending.MAX_ITER
-    assert outcome.still_improving
-    assert len(outcome.reports) == 3
+def test_lbfgs_that_reaches_max_iter_says_so():
+    result = lbfgs_for("multiclass", (5,)).run(3)
+    assert result.stop_reason is StopReason.MAX_ITER
+    assert len(result.records) == 3
 
 
 def test_lbfgs_evaluates_the_objective_about_as_often_as_it_may(monkeypatch):
@@ -398,34 +403,19 @@ def test_lbfgs_evaluates_the_objective_about_as_often_as_it_may(monkeypatch):
         return value_and_gradient(batches)
 
     monkeypatch.setattr(lbfgs.objective, "value_and_gradient", count)
-    outcome = lbfgs.run(1000)
-    assert outcome.ending is Ending.MAX_ITER
+    result = lbfgs.run(1000)
+    assert result.stop_reason is StopReason.MAX_ITER
     # SciPy finishes the line search that it is in.
     assert 4 <= n_evaluations <= 10
 
 
-class StopAfter:
-    def __init__(self, n_epochs, exception=None):
-        self.n_epochs, self.exception, self.n_begun, self.reports = n_epochs, exception, 0, []
-
-    def begin_epoch(self):
-        self.n_begun += 1
-
-    def end_epoch(self, report):
-        self.reports.append(report)
-        if self.exception and len(self.reports) == self.n_epochs:
-            raise self.exception
-        return len(self.reports) == self.n_epochs
-
-
-def test_a_listener_stops_lbfgs_after_that_iteration():
-    lbfgs, whole, listener = lbfgs_for(hidden=(5,)), lbfgs_for(hidden=(5,)), StopAfter(4)
-    outcome = lbfgs.run(1000, listener)
+def test_a_callback_stops_lbfgs_after_that_iteration():
+    lbfgs, whole, callback = lbfgs_for(hidden=(5,)), lbfgs_for(hidden=(5,)), StopAfter(4)
+    result = lbfgs.run(1000, callback)
     whole.run(4)
-    assert outcome.ending is Ending.STOPPED
-    assert not outcome.still_improving
-    assert outcome.reports == listener.reports
-    assert len(listener.reports) == listener.n_begun == 4
+    assert result.stop_reason is StopReason.CALLBACK
+    assert result.records == callback.records
+    assert len(callback.records) == callback.n_begun == 4
     assert_array_equal(lbfgs.objective.network.theta, whole.objective.network.theta)
 
 
@@ -443,20 +433,21 @@ def interrupt_evaluation(lbfgs, number, monkeypatch):
 
 
 def test_an_interrupt_leaves_the_parameters_of_the_last_finished_iteration(monkeypatch):
-    lbfgs, listener = lbfgs_for(hidden=(5,)), StopAfter(1000)
+    lbfgs, callback = lbfgs_for(hidden=(5,)), StopAfter(1000)
     interrupt_evaluation(lbfgs, 8, monkeypatch)
-    outcome = lbfgs.run(1000, listener)
-    assert outcome.ending is Ending.INTERRUPTED
-    assert 0 < len(outcome.reports) < 8
-    assert_allclose(lbfgs.objective.value(lbfgs.batches), outcome.reports[-1].loss, rtol=1e-13)
+    result = lbfgs.run(1000, callback)
+    assert result.stop_reason is StopReason.INTERRUPTED
+    assert 0 < len(result.records) < 8
+    assert_allclose(lbfgs.objective.value(lbfgs.batches), result.records[-1].loss, rtol=1e-13)
 
 
-def test_an_interrupt_before_the_first_iteration_has_ended_goes_up_and_leaves_no_trace(monkeypatch):
+def test_an_interrupt_before_the_first_iteration_has_ended_leaves_no_trace(monkeypatch):
     lbfgs = lbfgs_for(hidden=(5,))
     before = lbfgs.objective.network.theta.copy()
     interrupt_evaluation(lbfgs, 2, monkeypatch)
-    with pytest.raises(KeyboardInterrupt):
-        lbfgs.run(1000)
+    result = lbfgs.run(1000)
+    assert result.stop_reason is StopReason.INTERRUPTED
+    assert not result.records
     assert_array_equal(lbfgs.objective.network.theta, before)
 
 

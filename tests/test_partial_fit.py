@@ -222,7 +222,6 @@ def test_the_published_weights_are_those_that_predict_after_a_copy_trained_on():
         {"dropout": 0.5},
         {"label_smoothing": 0.3},
         {"max_grad_norm": 1e-3},
-        {"activation": "tanh"},
     ],
     ids=str,
 )
@@ -235,6 +234,18 @@ def test_set_params_between_calls_is_honoured(change):
     # What was changed and changed back leaves no trace but its own epoch.
     assert changed.loss_curve_[:2] == as_before.loss_curve_[:2]
     assert len(changed.loss_curve_) == 5
+
+
+@pytest.mark.parametrize("change", [{"activation": "tanh"}, {"hidden_layer_sizes": (7, 6)}], ids=str)
+def test_another_architecture_is_refused_and_changes_nothing(change):
+    X, y = data()
+    clf, twin = (trained_in_parts(mlp(), X, y, 2) for _ in range(2))
+    (name,) = change
+    with pytest.raises(ValueError, match=rf"{name} is .* but partial_fit continues with the fitted network"):
+        clf.set_params(**change).partial_fit(X, y)
+    clf.set_params(**{name: getattr(twin, name)})
+    np.testing.assert_array_equal(clf.predict_proba(X), twin.predict_proba(X))
+    np.testing.assert_array_equal(clf.partial_fit(X, y).coefs_[0], twin.partial_fit(X, y).coefs_[0])
 
 
 def test_a_new_rate_acts_in_the_next_call_with_the_old_velocity():

@@ -1,15 +1,15 @@
-"""Listeners: who is told of every epoch while the network is trained.
+"""Callbacks: what is called before and after every epoch.
 
-A listener may end training: ``end_epoch`` returns whether to stop. ``sklearn.callback`` exists from
+A callback may stop training: ``on_epoch_end`` returns whether to stop. ``sklearn.callback`` exists from
 scikit-learn 1.9 on; with older versions the estimator simply has no ``set_callbacks``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
-from .reports import EpochReport, Listener
+from .history import EpochRecord
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -23,29 +23,47 @@ except ImportError:
         return method
 
 
-__all__ = ["Audience", "CallbackListener", "CallbackSupportMixin", "Printer", "with_callbacks"]
+__all__ = [
+    "NO_CALLBACKS",
+    "Callback",
+    "CallbackList",
+    "CallbackSupportMixin",
+    "ProgressPrinter",
+    "SklearnCallbacks",
+    "with_callbacks",
+]
 
 
-class Printer:
+class Callback(Protocol):
+    """What the trainer calls."""
+
+    def on_epoch_begin(self) -> None:
+        """Take note that an epoch begins."""
+
+    def on_epoch_end(self, record: EpochRecord) -> bool:
+        """Take the record of the epoch; return whether to stop training."""
+
+
+class ProgressPrinter:
     """Prints one line for every epoch."""
 
-    def begin_epoch(self) -> None:
+    def on_epoch_begin(self) -> None:
         """Wait for the result."""
 
-    def end_epoch(self, report: EpochReport) -> bool:
+    def on_epoch_end(self, record: EpochRecord) -> bool:
         """Print the epoch's number, losses, score, learning rate and seconds."""
-        parts = [f"Iteration {report.epoch:4d}", f"loss {report.loss:.6f}"]
-        if report.validation_loss is not None:
-            parts.append(f"validation loss {report.validation_loss:.6f}")
-            if report.score != -report.validation_loss:
-                parts.append(f"score {report.score:.6f}")
-        if report.learning_rate is not None:
-            parts.append(f"learning rate {report.learning_rate:.3g}")
-        print("  ".join([*parts, f"{report.seconds:.2f} s"]))
+        parts = [f"Iteration {record.epoch:4d}", f"loss {record.loss:.6f}"]
+        if record.validation_loss is not None:
+            parts.append(f"validation loss {record.validation_loss:.6f}")
+            if record.score != -record.validation_loss:
+                parts.append(f"score {record.score:.6f}")
+        if record.learning_rate is not None:
+            parts.append(f"learning rate {record.learning_rate:.3g}")
+        print("  ".join([*parts, f"{record.seconds:.2f} s"]))
         return False
 
 
-class CallbackListener:
+class SklearnCallbacks:
     """Passes every epoch on to scikit-learn's callbacks, as a subtask of the fit.
 
     Parameters
@@ -69,14 +87,14 @@ class CallbackListener:
         self._context, self._estimator, self._fitted = context, estimator, fitted
         self._data = {"X": X, "y": y, "metadata": metadata}
 
-    def begin_epoch(self) -> None:
+    def on_epoch_begin(self) -> None:
         """Open a subtask."""
         self._epoch = self._context.subcontext(task_name="epoch")
         self._epoch.call_on_fit_task_begin(
             estimator=self._estimator, reconstruction_attributes=self._fitted, **self._data
         )
 
-    def end_epoch(self, report: EpochReport) -> bool:
+    def on_epoch_end(self, record: EpochRecord) -> bool:
         """Close the subtask; any callback may ask to stop."""
         return bool(
             self._epoch.call_on_fit_task_end(
@@ -85,17 +103,20 @@ class CallbackListener:
         )
 
 
-class Audience:
-    """Several listeners as one."""
+class CallbackList:
+    """Several callbacks as one."""
 
-    def __init__(self, listeners: Sequence[Listener]) -> None:
-        self._listeners = listeners
+    def __init__(self, callbacks: Sequence[Callback] = ()) -> None:
+        self._callbacks = callbacks
 
-    def begin_epoch(self) -> None:
-        """Tell everyone."""
-        for listener in self._listeners:
-            listener.begin_epoch()
+    def on_epoch_begin(self) -> None:
+        """Call every one."""
+        for callback in self._callbacks:
+            callback.on_epoch_begin()
 
-    def end_epoch(self, report: EpochReport) -> bool:
-        """Tell everyone; stop if anyone wants to."""
-        return any([listener.end_epoch(report) for listener in self._listeners])
+    def on_epoch_end(self, record: EpochRecord) -> bool:
+        """Call every one; stop if any of them asks to."""
+        return any([callback.on_epoch_end(record) for callback in self._callbacks])
+
+
+NO_CALLBACKS = CallbackList()

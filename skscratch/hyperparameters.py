@@ -1,4 +1,4 @@
-"""Parameters: what each may be, and what they mean together with the others."""
+"""Hyperparameters: what each parameter of the estimator may be, and which ones go together."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from functools import cache
 from numbers import Integral, Real
-from types import MethodType
+from types import MethodType, SimpleNamespace
 from typing import Any, Self
 
 import numpy as np
@@ -14,18 +14,20 @@ from sklearn.metrics import get_scorer_names
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from .activations import ACTIVATIONS
-from .notices import notify
+from .lbfgs import LBFGS
+from .optimizers import OPTIMIZERS
+from .schedules import SCHEDULES
+from .user_warnings import warn_user
+
+SOLVERS: dict[str, Any] = {**OPTIMIZERS, "lbfgs": LBFGS}
 
 CONSTRAINTS: dict[str, list] = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
     "activation": [StrOptions(set(ACTIVATIONS)), "array-like"],
-    "solver": [StrOptions({"sgd", "adam", "lbfgs"})],
+    "solver": [StrOptions(set(SOLVERS))],
     "alpha": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
     "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-    "learning_rate": [
-        StrOptions({"constant", "invscaling", "adaptive", "cosine", "one_cycle"}),
-        callable,
-    ],
+    "learning_rate": [StrOptions(set(SCHEDULES)), callable],
     "learning_rate_init": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
     "power_t": [Interval(Real, 0, None, closed="left")],
     "max_iter": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
@@ -54,45 +56,49 @@ CONSTRAINTS: dict[str, list] = {
     "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
 }
 
-# What a solver cannot use. Where that would change the model which the user asked for, it is an error.
-USELESS: dict[str, tuple[str, ...]] = {
-    "sgd": ("beta_1", "beta_2", "epsilon", "max_fun"),
-    "adam": ("momentum", "nesterovs_momentum", "max_fun"),
-    "lbfgs": (
-        "batch_size",
-        "learning_rate",
-        "learning_rate_init",
-        "power_t",
-        "shuffle",
-        "momentum",
-        "nesterovs_momentum",
-        "n_iter_no_change",
-        "validation_fraction",
-        "scoring",
-        "beta_1",
-        "beta_2",
-        "epsilon",
-    ),
-}
-IMPOSSIBLE: dict[str, tuple[str, ...]] = {
-    "sgd": (),
-    "adam": (),
-    "lbfgs": ("early_stopping", "dropout", "max_grad_norm"),
-}
+# What L-BFGS cannot use, since it takes no minibatches. Where ignoring a parameter would give another model
+# than the user asked for, it is an error.
+MINIBATCHES_ONLY = (
+    "batch_size",
+    "learning_rate",
+    "learning_rate_init",
+    "power_t",
+    "shuffle",
+    "n_iter_no_change",
+    "validation_fraction",
+    "scoring",
+)
+REFUSED_BY_LBFGS = ("early_stopping", "dropout", "max_grad_norm")
+
+
+class Hyperparameters(SimpleNamespace):
+    """The values of all parameters of an estimator, as the user gave them."""
+
+    @classmethod
+    def of(cls, estimator: Any) -> Self:
+        """Return the estimator's; a subclass has them all as attributes, if not in its signature."""
+        return cls(**{name: getattr(estimator, name) for name in CONSTRAINTS})
 
 
 def check_solver_can_use(estimator: Any) -> None:
     """Warn of parameters that the solver ignores, and refuse those that it must not ignore."""
     solver = estimator.solver
-    if impossible := {k: v for k, v in _changed(estimator, IMPOSSIBLE[solver]).items() if _is_on(v)}:
+    refused = _changed(estimator, () if solver in OPTIMIZERS else REFUSED_BY_LBFGS)
+    if refused := {name: value for name, value in refused.items() if _is_on(value)}:
         raise ValueError(
-            f"solver={solver!r} cannot train with {_listed(impossible)}. Use solver='sgd' or 'adam', or set "
+            f"solver={solver!r} cannot train with {_listed(refused)}. Use solver='sgd' or 'adam', or set "
             "it back to its default."
         )
-    if useless := _changed(estimator, USELESS[solver]):
-        notify(
-            f"solver={solver!r} has no use for {_listed(useless)}; the setting has no effect.", UserWarning
+    if ignored := _changed(estimator, _ignored_by(solver)):
+        warn_user(
+            f"solver={solver!r} has no use for {_listed(ignored)}; the setting has no effect.", UserWarning
         )
+
+
+def _ignored_by(solver: str) -> tuple[str, ...]:
+    """Return the parameters of the other solvers, and for L-BFGS those of minibatches."""
+    others = [name for other in SOLVERS if other != solver for name in SOLVERS[other].parameters]
+    return (*others, *(() if solver in OPTIMIZERS else MINIBATCHES_ONLY))
 
 
 def _is_on(value: Any) -> bool:
@@ -151,92 +157,6 @@ def dropout_rates(dropout: Any, n_hidden: int) -> list[float]:
             f"layers; got {dropout!r}."
         )
     return [float(rate) for rate in rates]
-
-
-def penalty_strength(alpha: Any, precision: float, n_rows: float) -> float:
-    """Return alpha; "auto" is a prior that more data outweighs: its precision over the number of rows."""
-    return precision / n_rows if alpha == "auto" else float(alpha)
-
-
-def rows_per_batch(batch_size: Any, n_rows: int) -> int:
-    """Return the batch size; "auto" is a 64th of the rows, but at least 32 and at most 256."""
-    return min(max(32, n_rows // 64), 256) if batch_size == "auto" else int(batch_size)
-
-
-ANNEALED = ("cosine", "one_cycle")
-
-
-def anneals(learning_rate: Any) -> bool:
-    """Return whether the learning rate comes down by itself until max_iter."""
-    return callable(learning_rate) or learning_rate in ANNEALED
-
-
-def epochs_of_patience(n_iter_no_change: Any, learning_rate: Any) -> float:
-    """Return how long training is patient; "auto" is 10 epochs, but for ever where the rate comes down."""
-    if n_iter_no_change != "auto":
-        return float(n_iter_no_change)
-    return np.inf if anneals(learning_rate) else 10
-
-
-def first_rate(learning_rate_init: Any, solver: str, learning_rate: Any) -> float:
-    """Return the initial learning rate; "auto" depends on the solver and on whether the rate comes down."""
-    if learning_rate_init != "auto":
-        return float(learning_rate_init)
-    if anneals(learning_rate):
-        return {"sgd": 0.2, "adam": 0.01}[solver]
-    return {"sgd": 0.05, "adam": 0.001}[solver]
-
-
-def course_of_rate(
-    learning_rate: Any, learning_rate_init: Any, solver: str, n_epochs: int | None
-) -> tuple[Any, float]:
-    """Return the course of the learning rate over n_epochs (None: no end in sight), and its initial value.
-
-    Without an end, and in a single epoch, there is no room for the rate to rise and come down: it stays.
-    """
-    if callable(learning_rate) and n_epochs is None:
-        raise ValueError(
-            "With a callable learning_rate, partial_fit needs max_iter: the number of calls that the "
-            "fraction passed to it is taken of. Set max_iter to an int."
-        )
-    if learning_rate in ANNEALED and n_epochs in (None, 1):
-        learning_rate = "constant"
-    return learning_rate, first_rate(learning_rate_init, solver, learning_rate)
-
-
-FEWEST_CLOSING_EPOCHS = 3  # fewer leave no room for the rate to come down
-
-
-def closing_epochs(n_epochs: int, learning_rate: Any) -> int:
-    """Return how many of n_epochs are kept for the closing course on all rows, after early stopping."""
-    n_closing = n_epochs // 4 if learning_rate in ANNEALED else 0
-    return n_closing if n_closing >= FEWEST_CLOSING_EPOCHS else 0
-
-
-def closing_course(learning_rate: Any, learning_rate_init: Any, solver: str) -> tuple[Any, float]:
-    """Return the closing course of the learning rate: down along a cosine from half the initial value."""
-    return "cosine", first_rate(learning_rate_init, solver, learning_rate) / 2
-
-
-FEWEST_EPOCHS_TO_TUNE = 12  # in fewer the network has hardly learned when the penalty would be set
-
-
-def tuning_epoch(n_epochs: int) -> int | None:
-    """Return the epoch of a course after which alpha="auto" is set: two thirds of it are done."""
-    return round(2 * n_epochs / 3) if n_epochs >= FEWEST_EPOCHS_TO_TUNE else None
-
-
-def number_of_epochs(max_iter: Any, solver: str, learning_rate: Any, n_batches: int) -> int:
-    """Return the largest number of epochs.
-
-    "auto" is 200 where patience is to end training. Where the rate comes down by itself it is 30; few rows,
-    which have few steps in an epoch, take as many as make 400 steps, but not more than 200 either.
-    """
-    if max_iter != "auto":
-        return int(max_iter)
-    if solver == "lbfgs" or not anneals(learning_rate):
-        return 200
-    return min(max(30, -(-400 // n_batches)), 200)
 
 
 class UnavailableMethodError(ValueError, AttributeError):
