@@ -1,31 +1,20 @@
 """Memory: X is never copied, prediction works in blocks, and a fitted model holds little but its weights."""
 
+import functools
 import gc
 import pickle
 import tracemalloc
 
+import estimators
 import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from skscratch import ScratchMLPClassifier
+mlp = functools.partial(
+    estimators.default_mlp, hidden_layer_sizes=10, activation="relu", alpha=1e-4, batch_size=200, max_iter=1
+)
 
 MB = 1e6
-
-
-def mlp(**params):
-    given = {
-        "hidden_layer_sizes": (10,),
-        "activation": "relu",
-        "solver": "sgd",
-        "alpha": 1e-4,
-        "batch_size": 200,
-        "learning_rate_init": 0.01,
-        "max_iter": 1,
-        "n_iter_no_change": np.inf,
-        "random_state": 0,
-    }
-    return ScratchMLPClassifier(**given | params)
 
 
 def peak(call):
