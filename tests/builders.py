@@ -191,6 +191,20 @@ def small_trainer(
     return make_trainer(rows, kind, sizes or (n_features, 5, 4, N_OUTPUTS[kind]), **options)
 
 
+class StopAfter:
+    """A listener that stops training after some epochs."""
+
+    def __init__(self, n_epochs):
+        self.n_epochs, self.n_begun, self.reports = n_epochs, 0, []
+
+    def begin_epoch(self):
+        self.n_begun += 1
+
+    def end_epoch(self, report):
+        self.reports.append(report)
+        return len(self.reports) == self.n_epochs
+
+
 def everything_that_lives_on(trainer):
     """Return copies of the parameters and of the training state."""
     return trainer.objective.network.theta.copy(), copy.deepcopy(vars(trainer.state))

@@ -67,6 +67,12 @@ def overlapping_data(n=120, n_classes=2, seed=0):
     return X, y
 
 
+def scripted_scores(answers):
+    """Return a scorer that answers with these numbers, one by one."""
+    answers = iter(answers)
+    return lambda estimator, X, y: next(answers)
+
+
 def parameters(clf):
     """Return all weights and biases as one vector."""
     return np.concatenate([p.ravel() for p in (*clf.coefs_, *clf.intercepts_)])

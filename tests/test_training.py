@@ -10,6 +10,7 @@ import textbook
 from builders import (
     KINDS,
     N_OUTPUTS,
+    StopAfter,
     everything_that_lives_on,
     flatten,
     make_batches,
@@ -481,20 +482,6 @@ def test_a_score_is_watched_in_place_of_the_loss():
     assert outcome.best_score == 0.9
     assert [report.score for report in outcome.reports] == [0.5, 0.9, 0.7]
     assert all(report.validation_loss > 0 for report in outcome.reports)
-
-
-class StopAfter:
-    """A listener that stops training after some epochs."""
-
-    def __init__(self, n_epochs):
-        self.n_epochs, self.n_begun, self.reports = n_epochs, 0, []
-
-    def begin_epoch(self):
-        self.n_begun += 1
-
-    def end_epoch(self, report):
-        self.reports.append(report)
-        return len(self.reports) == self.n_epochs
 
 
 def test_a_listener_that_returns_true_stops_training_after_that_epoch():
