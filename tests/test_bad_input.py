@@ -1,9 +1,11 @@
 """Bad input: each has an error that says what came and what is wanted, and changes nothing."""
 
 import copy
+import functools
 import warnings
 from collections.abc import Mapping
 
+import estimators
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,27 +16,13 @@ from sklearn.utils._param_validation import InvalidParameterError
 
 from skscratch import ScratchMLPClassifier
 
+mlp = functools.partial(estimators.mlp, hidden_layer_sizes=(5, 3), learning_rate="one_cycle", max_iter=3)
+
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(40, 4))
 Y = np.array(["ash", "beech", "cedar"])[np.digitize(X[:, 0], [-0.5, 0.5])]
 TABLE = np.c_[X[:, 0] > 0, X[:, 1] > 0, X[:, 2] > 0].astype(int)
 NAMES = list("abcd")
-
-
-def mlp(**params):
-    given = {
-        "hidden_layer_sizes": (5, 3),
-        "activation": "tanh",
-        "solver": "sgd",
-        "max_grad_norm": None,
-        "alpha": 0.01,
-        "batch_size": 8,
-        "learning_rate_init": 0.1,
-        "max_iter": 3,
-        "n_iter_no_change": np.inf,
-        "random_state": 0,
-    }
-    return ScratchMLPClassifier(**given | params)
 
 
 def assert_deep_equal(a, b, where="estimator"):

@@ -1,7 +1,9 @@
 """Callbacks of scikit-learn: a subtask for each epoch, the stop signal, copies only where asked for."""
 
+import functools
 import warnings
 
+import estimators
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -12,14 +14,12 @@ from sklearn.preprocessing import StandardScaler
 from skscratch import ScratchMLPClassifier
 from skscratch.callbacks import SklearnCallbacks
 
+mlp = functools.partial(estimators.default_mlp, hidden_layer_sizes=4, max_iter=5, n_iter_no_change="auto")
+
 callback = pytest.importorskip("sklearn.callback", reason="scikit-learn has callbacks from 1.9 on")
 
 X = np.random.default_rng(0).normal(size=(60, 3))
 Y = np.array(["ash", "beech"])[(X[:, 0] > 0).astype(int)]
-
-
-def mlp(**params):
-    return ScratchMLPClassifier(**{"hidden_layer_sizes": 4, "max_iter": 5, "random_state": 0} | params)
 
 
 class Recorder:

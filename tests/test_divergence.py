@@ -5,35 +5,13 @@ import warnings
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from estimators import data, mlp, parameters
 from sklearn.datasets import load_breast_cancer
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 
 from skscratch import ScratchMLPClassifier
 from skscratch.losses import LOSSES
-
-
-def mlp(**params):
-    given = {
-        "hidden_layer_sizes": (7, 5),
-        "activation": "relu",
-        "solver": "sgd",
-        "max_grad_norm": None,
-        "alpha": 0.01,
-        "batch_size": 16,
-        "learning_rate": "constant",
-        "learning_rate_init": 0.05,
-        "max_iter": 10,
-        "n_iter_no_change": np.inf,
-        "random_state": 5,
-    }
-    return ScratchMLPClassifier(**given | params)
-
-
-def data(n=70, seed=0):
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n, 4))
-    return X, np.digitize(X[:, 0] + 0.5 * rng.normal(size=n), [-0.6, 0.6])
 
 
 def explode_after(epochs):
@@ -44,10 +22,6 @@ def explode_after(epochs):
 def infinite_in_sum(X):
     """Return finite rows that no product survives."""
     return np.abs(X) * 5e307
-
-
-def parameters(clf):
-    return np.concatenate([p.ravel() for p in (*clf.coefs_, *clf.intercepts_)])
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.01])

@@ -1,31 +1,21 @@
 """Every kind of X: its precision, its layout, where it lies; and it is never written to."""
 
+import functools
+
+import estimators
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
 import scipy.sparse as sp
+from estimators import parameters
 from sklearn.exceptions import DataConversionWarning
 
 from skscratch import ScratchMLPClassifier
 
+mlp = functools.partial(estimators.mlp, learning_rate="one_cycle", max_iter=5)
+
 METHODS = ["predict_proba", "predict_log_proba", "decision_function"]
-
-
-def mlp(**params):
-    given = {
-        "hidden_layer_sizes": (6, 4),
-        "activation": "relu",
-        "solver": "sgd",
-        "max_grad_norm": None,
-        "alpha": 0.01,
-        "batch_size": 16,
-        "learning_rate_init": 0.05,
-        "max_iter": 5,
-        "n_iter_no_change": np.inf,
-        "random_state": 1,
-    }
-    return ScratchMLPClassifier(**given | params)
 
 
 def data(n=70, seed=0):
@@ -33,10 +23,6 @@ def data(n=70, seed=0):
     rng = np.random.default_rng(seed)
     X = rng.integers(0, 4, size=(n, 5))
     return X * (X > 1), (X[:, 0] + rng.integers(0, 2, size=n)) % 3
-
-
-def parameters(clf):
-    return np.concatenate([p.ravel() for p in (*clf.coefs_, *clf.intercepts_)])
 
 
 def types_of(clf, X):

@@ -1,55 +1,16 @@
-"""What early stopping and patience mean, seen through the estimator."""
+"""Early stopping: the validation set, what is watched on it, and the best parameters."""
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from sklearn.exceptions import ConvergenceWarning
+from estimators import assert_same_bits, scripted_scores
+from estimators import overlapping_data as data
+from estimators import stopping_mlp as mlp
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss, make_scorer
-
-from skscratch import ScratchMLPClassifier
-from skscratch.training import Trainer
-
-
-def mlp(**params):
-    """Return a small network that stops early by the validation loss, if at all."""
-    given = {
-        "hidden_layer_sizes": (8,),
-        "activation": "tanh",
-        "solver": "sgd",
-        "max_grad_norm": None,
-        "alpha": 0.001,
-        "batch_size": 16,
-        "learning_rate": "constant",
-        "learning_rate_init": 0.5,
-        "momentum": 0.9,
-        "max_iter": 40,
-        "tol": 0.0,
-        "n_iter_no_change": np.inf,
-        "early_stopping": True,
-        "validation_fraction": 0.25,
-        "scoring": "loss",
-        "random_state": 0,
-    }
-    return ScratchMLPClassifier(**given | params)
-
-
-def data(n=120, n_classes=2, seed=0):
-    """Return overlapping classes, so that a network overfits soon; the first column numbers the rows."""
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n, 6))
-    y = np.digitize(X[:, 1] + rng.normal(size=n), np.linspace(-1, 1, n_classes + 1)[1:-1])
-    X[:, 0] = np.arange(n) / n
-    return X, y
 
 
 def row_numbers(X, n=120):
     return np.rint(np.asarray(X)[:, 0] * n).astype(int)
-
-
-def assert_same_bits(a, b):
-    for name in ("coefs_", "intercepts_"):
-        for ours, theirs in zip(getattr(a, name), getattr(b, name), strict=True):
-            np.testing.assert_array_equal(ours, theirs)
 
 
 class Watch:
@@ -62,12 +23,6 @@ class Watch:
         self.shown.append((np.array(X), np.array(y), sample_weight))
         self.answers.append(self.metric(y, estimator.predict(X), sample_weight=sample_weight))
         return self.answers[-1]
-
-
-def script(answers):
-    """Return a scorer that answers with these numbers, one by one."""
-    answers = iter(answers)
-    return lambda estimator, X, y: next(answers)
 
 
 # The split
@@ -280,13 +235,13 @@ def test_the_best_parameters_are_restored(n_iter_no_change, scoring):
 
 def test_of_equally_good_epochs_the_first_is_restored():
     X, y = data()
-    clf = mlp(max_iter=6, scoring=script([0.1, 0.5, 0.3, 0.5, 0.5, 0.2])).fit(X, y)
+    clf = mlp(max_iter=6, scoring=scripted_scores([0.1, 0.5, 0.3, 0.5, 0.5, 0.2])).fit(X, y)
     assert clf.best_iter_ == 2
 
 
 def test_improvements_below_tol_are_restored_too():
     X, y = data()
-    clf = mlp(max_iter=4, tol=0.5, scoring=script([0.1, 0.2, 0.3, 0.0])).fit(X, y)
+    clf = mlp(max_iter=4, tol=0.5, scoring=scripted_scores([0.1, 0.2, 0.3, 0.0])).fit(X, y)
     assert clf.best_iter_ == 3
     assert clf.best_validation_score_ == 0.3
 
@@ -335,111 +290,6 @@ def test_weights_of_given_validation_rows_reach_the_scorer():
     np.testing.assert_array_equal(watch.shown[0][2], w)
 
 
-# Patience is exact
-
-
-@pytest.mark.parametrize("k", [1, 2, 5])
-@pytest.mark.parametrize("early_stopping", [False, True])
-def test_k_epochs_without_any_improvement_stop_training(k, early_stopping):
-    X, y = data()
-    # At this rate nothing moves; the first epoch counts, the next k do not.
-    clf = mlp(n_iter_no_change=k, learning_rate_init=1e-300, early_stopping=early_stopping, shuffle=False)
-    assert clf.fit(X, y).n_iter_ == 1 + k
-
-
-@pytest.mark.parametrize(
-    ("k", "scores", "n_iter"),
-    [
-        (2, [0, 1, 2, 2, 2, 9, 9], 5),
-        (3, [0, 1, 2, 2, 2, 9, 9], 7),
-        (1, [5, 4, 9, 9], 2),
-        (3, [5, 1, 2, 3, 9, 9], 4),
-    ],
-)
-def test_patience_counts_epochs_without_improvement(k, scores, n_iter):
-    X, y = data()
-    clf = mlp(n_iter_no_change=k, tol=0.25, scoring=script(scores), max_iter=len(scores)).fit(X, y)
-    assert clf.n_iter_ == n_iter
-    assert clf.validation_scores_ == scores[:n_iter]
-
-
-def test_an_improvement_of_exactly_tol_does_not_count():
-    X, y = data()
-    clf = mlp(n_iter_no_change=2, tol=0.25, scoring=script([1, 1.25, 1.25, 9])).fit(X, y)
-    assert clf.n_iter_ == 3
-
-
-def test_slow_progress_counts_once_it_exceeds_tol_over_the_last_improvement_that_counted():
-    X, y = data()
-    # Steps of 0.1 against a tol of 0.25: every third one counts. Compared with the best so far none would.
-    scores = np.arange(10) * 0.1
-    clf = mlp(n_iter_no_change=3, tol=0.25, max_iter=10, scoring=script(scores)).fit(X, y)
-    assert clf.n_iter_ == 10
-    clf = mlp(n_iter_no_change=2, tol=0.25, max_iter=10, scoring=script(scores)).fit(X, y)
-    assert clf.n_iter_ == 3
-
-
-def test_a_score_below_tol_of_improvement_is_no_new_reference():
-    X, y = data()
-    # 0.2 does not count over 0, so 0.3 does: it is measured against 0.
-    clf = mlp(n_iter_no_change=2, tol=0.25, scoring=script([0, 0.2, 0.3, 0.3, 0.3, 9])).fit(X, y)
-    assert clf.n_iter_ == 5
-
-
-@pytest.mark.parametrize("k", [2, 4])
-@pytest.mark.parametrize("tol", [0.0, 1e-3, 1e-2])
-@pytest.mark.parametrize("early_stopping", [False, True])
-def test_patience_stops_where_the_curve_says(k, tol, early_stopping):
-    X, y = data(n_classes=3)
-    params = {"early_stopping": early_stopping, "tol": tol, "max_iter": 400, "learning_rate_init": 0.2}
-    clf = mlp(n_iter_no_change=k, **params).fit(X, y)
-    curve = clf.validation_loss_curve_ if early_stopping else clf.loss_curve_
-    reference, stale = curve[0], 0
-    for epoch, loss in enumerate(curve[1:], start=2):
-        if loss < reference - tol:
-            reference, stale = loss, 0
-        else:
-            stale += 1
-        assert (stale == k) == (epoch == clf.n_iter_)
-    assert clf.n_iter_ < 400
-
-
-def test_the_best_epoch_and_patience_do_not_look_at_the_training_loss():
-    X, y = data()
-    clf = mlp(max_iter=8, tol=0.25, n_iter_no_change=3, scoring=script([3, 2, 1, 0])).fit(X, y)
-    assert clf.loss_curve_[-1] < clf.loss_curve_[0]
-    assert clf.n_iter_ == 4
-    assert clf.best_iter_ == 1
-
-
-@pytest.mark.parametrize("early_stopping", [False, True])
-def test_infinite_patience_trains_for_exactly_max_iter_epochs(early_stopping):
-    X, y = data()
-    clf = mlp(learning_rate_init=1e-300, max_iter=13, early_stopping=early_stopping).fit(X, y)
-    assert clf.n_iter_ == 13
-
-
-# adaptive
-
-
-def test_adaptive_divides_the_rate_by_five_when_patience_is_spent_and_starts_the_comparison_afresh():
-    X, y = data()
-    # One lucky epoch (9) must not ruin the rate: after the division the comparison starts anew with 1.
-    scores = [0, 9, 1, 1, 1, 2, 3, 4, 4, 4, 4, 4, 4]
-    clf = mlp(
-        learning_rate="adaptive", n_iter_no_change=2, tol=0.25, max_iter=13, scoring=script(scores)
-    ).fit(X, y)
-    divisions = [0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 2, 2, 2]
-    np.testing.assert_allclose(clf.learning_rate_curve_, 0.5 / 5.0 ** np.array(divisions), rtol=1e-12)
-
-
-def test_adaptive_ends_when_the_rate_would_fall_below_a_millionth():
-    X, y = data()
-    clf = mlp(learning_rate="adaptive", n_iter_no_change=1, learning_rate_init=1e-4, scoring=lambda *_: 0.0)
-    clf.fit(X, y)
-    np.testing.assert_allclose(clf.learning_rate_curve_, np.repeat([1e-4, 2e-5, 4e-6], 2), rtol=1e-12)
-
-
 # Attributes
 
 
@@ -468,92 +318,6 @@ def test_max_iter_reached_with_early_stopping_is_what_was_asked_for_and_no_warni
     assert clf.n_iter_ == 35
 
 
-def test_max_iter_reached_while_the_training_loss_still_falls_warns():
-    X, y = data()
-    clf = mlp(early_stopping=False, n_iter_no_change=3, max_iter=6, tol=1e-6, learning_rate_init=0.01)
-    with pytest.warns(ConvergenceWarning, match=r"max_iter=6.*Raise max_iter.*n_iter_no_change=np\.inf"):
-        clf.fit(X, y)
-
-
-# The closing course: after the search for the best epoch, the rows that judged are trained on as well
-
-
-def annealed(**params):
-    return mlp(**{"learning_rate": "one_cycle", "learning_rate_init": 0.2, "max_iter": 20} | params)
-
-
-@pytest.mark.parametrize("learning_rate", ["one_cycle", "cosine"])
-def test_a_quarter_of_the_epochs_is_kept_for_a_closing_course_on_all_rows(learning_rate):
-    X, y = data()
-    clf = annealed(learning_rate=learning_rate).fit(X, y)
-    assert clf.n_iter_ == len(clf.loss_curve_) == len(clf.validation_scores_) == 15
-    assert len(clf.closing_loss_curve_) == 5
-    assert clf.t_ == 15 * 90 + 5 * 120
-
-
-def test_where_patience_is_spent_early_the_closing_course_is_no_longer_than_the_search():
-    X, y = data()
-    clf = annealed(max_iter=400, n_iter_no_change=2, scoring=script([0.3, 0.2, 0.1])).fit(X, y)
-    assert clf.n_iter_ == len(clf.closing_loss_curve_) == 3
-    assert clf.best_iter_ == 1
-
-
-@pytest.mark.parametrize(
-    "params",
-    [{}, {"solver": "adam", "learning_rate_init": 0.01}, {"class_weight": "balanced"}, {"alpha": "auto"}],
-    ids=str,
-)
-def test_the_closing_course_is_a_new_training_from_the_best_epoch_on(params):
-    X, y = data()
-    clf = annealed(**params).fit(X, y)
-    # With a warm start to come there is no closing course, so it can be taken by hand.
-    by_hand = annealed(**params, warm_start=True, max_iter=15).fit(X, y)
-    assert by_hand.best_iter_ == clf.best_iter_
-    assert by_hand.closing_loss_curve_ is None
-    by_hand._training_state["memory"] = {}
-    rate = by_hand.learning_rate_init / 2
-    by_hand.set_params(early_stopping=False, learning_rate="cosine", learning_rate_init=rate, max_iter=5)
-    # Of "auto" the closing course takes over what the judged one has found.
-    by_hand.set_params(alpha=clf.alpha_).fit(X, y)
-    assert_same_bits(clf, by_hand)
-    assert clf.closing_loss_curve_ == by_hand.loss_curve_[15:]
-
-
-@pytest.mark.parametrize(
-    "params",
-    [
-        {"learning_rate": "constant"},
-        {"learning_rate": "adaptive"},
-        {"learning_rate": lambda fraction: 1 - fraction},
-        {"warm_start": True},
-        {"max_iter": 11},
-    ],
-    ids=["constant", "adaptive", "callable", "warm start", "too few epochs"],
-)
-def test_otherwise_the_best_epoch_is_the_last_word(params):
-    X, y = data()
-    clf = annealed(**params).fit(X, y)
-    assert clf.closing_loss_curve_ is None
-    assert clf.n_iter_ == clf.max_iter
-
-
-def test_given_validation_rows_are_never_trained_on():
-    X, y = data()
-    clf = annealed().fit(X[:90], y[:90], X_val=X[90:], y_val=y[90:])
-    assert clf.closing_loss_curve_ is None
-    assert clf.best_validation_score_ == pytest.approx(-log_loss(y[90:], clf.predict_proba(X[90:])))
-
-
-def test_what_follows_a_closing_course_counts_on_from_the_judged_epochs():
-    X, y = data()
-    clf = annealed().fit(X, y)
-    clf.set_params(warm_start=True, max_iter=4).fit(X, y)
-    assert len(clf.validation_scores_) == len(clf.loss_curve_) == 19
-    assert 15 < clf.best_iter_ <= 19
-    assert clf.validation_scores_[clf.best_iter_ - 1] == clf.best_validation_score_
-    assert clf.closing_loss_curve_ is None
-
-
 def test_epochs_that_nobody_judged_are_nan_in_the_curves():
     X, y = data()
     clf = mlp(early_stopping=False, max_iter=2).fit(X, y)
@@ -561,25 +325,3 @@ def test_epochs_that_nobody_judged_are_nan_in_the_curves():
     assert np.isnan(clf.validation_scores_[:2]).all()
     assert len(clf.validation_loss_curve_) == 5
     assert clf.validation_scores_[clf.best_iter_ - 1] == clf.best_validation_score_
-
-
-@pytest.mark.parametrize("epochs", [15, 17], ids=["at once", "after two epochs"])
-def test_an_interrupt_of_the_closing_course_keeps_whole_epochs(epochs, monkeypatch):
-    X, y = data()
-    done, run_epoch = [], Trainer.run_epoch
-
-    def run_or_interrupt(trainer, validation=None):
-        if len(done) == epochs:
-            raise KeyboardInterrupt
-        done.append(run_epoch(trainer, validation))
-        return done[-1]
-
-    monkeypatch.setattr(Trainer, "run_epoch", run_or_interrupt)
-    clf = annealed()
-    with pytest.warns(UserWarning, match=rf"interrupted after {epochs} epoch"):
-        clf.fit(X, y)
-    assert clf.n_iter_ == 15
-    assert len(clf.closing_loss_curve_ or []) == epochs - 15
-    monkeypatch.undo()
-    if epochs == 15:
-        assert_same_bits(clf, annealed(warm_start=True, max_iter=15).fit(X, y))

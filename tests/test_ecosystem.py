@@ -1,10 +1,14 @@
 """The classifier among scikit-learn's other tools, and on data frames."""
 
+import functools
+
+import estimators
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
 import sklearn
+from estimators import parameters
 from sklearn.base import clone, is_classifier
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_iris, make_multilabel_classification
@@ -40,30 +44,20 @@ from sklearn.utils.validation import check_is_fitted
 
 from skscratch import ScratchMLPClassifier
 
+mlp = functools.partial(
+    estimators.mlp,
+    hidden_layer_sizes=8,
+    batch_size=20,
+    learning_rate="cosine",
+    learning_rate_init=0.1,
+    max_iter=30,
+)
+
 X, CODES = load_iris(return_X_y=True)
 X = StandardScaler().fit_transform(X)
 NAMES = np.array(["setosa", "versicolor", "virginica"])
 Y = NAMES[CODES]
 FOLDS = StratifiedKFold(5, shuffle=True, random_state=0)
-
-
-def mlp(**params):
-    given = {
-        "hidden_layer_sizes": (8,),
-        "activation": "relu",
-        "solver": "sgd",
-        "alpha": 0.01,
-        "batch_size": 20,
-        "learning_rate_init": 0.1,
-        "max_iter": 30,
-        "n_iter_no_change": np.inf,
-        "random_state": 0,
-    }
-    return ScratchMLPClassifier(**given | params)
-
-
-def parameters(clf):
-    return np.concatenate([p.ravel() for p in (*clf.coefs_, *clf.intercepts_)])
 
 
 # Model selection

@@ -1,6 +1,7 @@
 """Ctrl-C: training ends, what it came to is kept, and the warning says after how many epochs."""
 
 import copy
+import functools
 import io
 import pickle
 import signal
@@ -9,37 +10,21 @@ import warnings
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
+import estimators
 import numpy as np
 import pytest
+from estimators import data, parameters
 
 import skscratch
 from skscratch import ScratchMLPClassifier
 from skscratch.stopping import Checkpoint
 
+# Few calls, as some tests go through all of them, and few epochs.
+mlp = functools.partial(
+    estimators.mlp, hidden_layer_sizes=4, batch_size=20, learning_rate_init=0.3, max_iter=5
+)
+
 PACKAGE = str(Path(skscratch.__file__).parent)
-
-
-def mlp(**params):
-    given = {
-        "hidden_layer_sizes": (4,),
-        "activation": "tanh",
-        "solver": "sgd",
-        "max_grad_norm": None,
-        "alpha": 0.01,
-        "batch_size": 20,
-        "learning_rate": "constant",
-        "learning_rate_init": 0.3,
-        "max_iter": 5,
-        "n_iter_no_change": np.inf,
-        "random_state": 5,
-    }
-    return ScratchMLPClassifier(**given | params)
-
-
-def data(n=60, seed=0):
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n, 4))
-    return X, np.digitize(X[:, 0] + 0.5 * rng.normal(size=n), [-0.6, 0.6])
 
 
 @pytest.fixture(autouse=True)
@@ -88,10 +73,6 @@ class Terminal(io.StringIO):
         if self.n_lines == 0 and "\n" in text:
             ctrl_c()
         return written
-
-
-def parameters(clf):
-    return np.concatenate([p.ravel() for p in (*clf.coefs_, *clf.intercepts_)])
 
 
 class Epochs:

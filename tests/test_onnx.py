@@ -5,11 +5,11 @@ import sys
 
 import numpy as np
 import pytest
+from estimators import default_mlp as mlp
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skscratch import ScratchMLPClassifier
 from skscratch.activations import ACTIVATIONS
 
 pytest.importorskip("skl2onnx", reason="skl2onnx is not installed")
@@ -32,11 +32,6 @@ def make_data(kind, dtype=np.float32, n=150):
         "multilabel": (X[:, :3] > 0).astype(int),
     }[kind]
     return X, y
-
-
-def mlp(**params):
-    given = {"hidden_layer_sizes": (7, 6), "max_iter": 10, "n_iter_no_change": np.inf, "random_state": 0}
-    return ScratchMLPClassifier(**given | params)
 
 
 def run(model, X, opset=OPSETS[-1], **options):

@@ -1,14 +1,17 @@
 """partial_fit: an epoch at a time, with nothing lost between two calls."""
 
 import copy
+import functools
 import pickle
 
+import estimators
 import joblib
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from estimators import data
 
-from skscratch import ScratchMLPClassifier
+mlp = functools.partial(estimators.mlp, max_iter=6)
 
 
 def _falling(fraction):
@@ -41,32 +44,6 @@ TRAININGS = {
     "class weights": {"class_weight": {0: 1, 1: 3, 2: 0.5}},
 }
 every_training = pytest.mark.parametrize("params", TRAININGS.values(), ids=TRAININGS)
-
-
-def mlp(**params):
-    given = {
-        "hidden_layer_sizes": (7, 5),
-        "activation": "relu",
-        "solver": "sgd",
-        "max_grad_norm": None,
-        "alpha": 0.01,
-        "batch_size": 16,
-        "learning_rate": "constant",
-        "learning_rate_init": 0.05,
-        "max_iter": 6,
-        "n_iter_no_change": np.inf,
-        "random_state": 5,
-    }
-    return ScratchMLPClassifier(**given | params)
-
-
-def data(n=70, seed=0, kind="multiclass"):
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n, 4))
-    noisy = X + 0.5 * rng.normal(size=X.shape)
-    if kind == "multilabel":
-        return X, (noisy[:, :3] > 0).astype(int)
-    return X, np.digitize(noisy[:, 0], [0] if kind == "binary" else [-0.6, 0.6])
 
 
 def trained_in_parts(clf, X, y, n, classes=(0, 1, 2), **more):
@@ -104,7 +81,7 @@ def test_fit_equals_as_many_calls_of_partial_fit_bit_for_bit(params, dtype):
 @pytest.mark.parametrize("kind", ["binary", "multilabel"])
 def test_fit_equals_partial_fit_for_every_kind_of_target(kind):
     X, y = data(kind=kind)
-    classes = np.arange(2 if kind == "binary" else 3)
+    classes = ["no", "yes"] if kind == "binary" else np.arange(3)
     assert_same_training(mlp().fit(X, y), trained_in_parts(mlp(), X, y, 6, classes))
 
 

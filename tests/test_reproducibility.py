@@ -1,15 +1,18 @@
 """The same seed gives the same bits on every run; predictions in several threads leave each other alone."""
 
+import functools
 import hashlib
 import random
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
+import estimators
 import numpy as np
 import pytest
+from estimators import data
 
-from skscratch import ScratchMLPClassifier
+mlp = functools.partial(estimators.mlp, learning_rate="one_cycle", max_iter=5)
 
 TRAININGS = {
     "sgd": {},
@@ -22,34 +25,9 @@ TRAININGS = {
         "batch_size": "auto",
         "learning_rate_init": "auto",
         "n_iter_no_change": "auto",
+        "tol": 1e6,
     },
 }
-
-
-def mlp(**params):
-    given = {
-        "hidden_layer_sizes": (7, 5),
-        "activation": "relu",
-        "solver": "sgd",
-        "max_grad_norm": None,
-        "alpha": 0.01,
-        "batch_size": 16,
-        "learning_rate_init": 0.05,
-        "max_iter": 5,
-        "tol": 1e-4,
-        "n_iter_no_change": np.inf,
-        "random_state": 5,
-    }
-    given |= params
-    if given["solver"] == "lbfgs":
-        given["tol"] = 1e6
-    return ScratchMLPClassifier(**given)
-
-
-def data(n=70, seed=0):
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n, 4))
-    return X, np.digitize(X[:, 0] + 0.5 * rng.normal(size=n), [-0.6, 0.6])
 
 
 def digest(clf, X):
@@ -164,7 +142,7 @@ def test_predict_is_safe_to_call_from_several_threads_at_once(n_classes, method)
 
 
 def test_estimators_train_side_by_side_in_threads():
-    X, y = data(400)
+    X, y = data(n=400)
     seeds = range(12)
     expected = [digest(mlp(random_state=seed).fit(X, y), X) for seed in seeds]
     with ThreadPoolExecutor(6) as threads:

@@ -97,7 +97,7 @@ def applicable(name, mark):
 
 SUITE = suite()
 
-for _name in SUITE.keys() - EXCLUDED.keys():
+for _name in [name for name in SUITE if name not in EXCLUDED]:
     _marks = [applicable(_name, mark) for mark in getattr(SUITE[_name], "pytestmark", [])]
     SUITE[_name].pytestmark = _marks + [pytest.mark.filterwarnings(text).mark for text in LET_PASS]
     globals()[_name] = SUITE[_name]

@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
+from estimators import default_mlp as mlp
 from numpy.testing import assert_array_equal
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-
-from skscratch import ScratchMLPClassifier
 
 skops_io = pytest.importorskip("skops.io", reason="skops is not installed")
 
@@ -33,11 +32,6 @@ def make_data(labels="strings"):
     if labels == "binary":
         return X, (X[:, 0] > 0).astype(int)
     return X, np.array(["a", "b", "c"])[np.digitize(X[:, 0], [-0.5, 0.5])]
-
-
-def mlp(**params):
-    given = {"hidden_layer_sizes": (7, 6), "max_iter": 10, "n_iter_no_change": np.inf, "random_state": 0}
-    return ScratchMLPClassifier(**given | params)
 
 
 @pytest.mark.parametrize("params", MODELS.values(), ids=MODELS)

@@ -1,36 +1,17 @@
 """warm_start: a later fit goes on with weights, optimizer and curves, and starts to count afresh."""
 
 import copy
+import functools
 import pickle
 
+import estimators
 import numpy as np
 import pytest
+from estimators import data
 
 from skscratch import ScratchMLPClassifier
 
-
-def mlp(**params):
-    given = {
-        "hidden_layer_sizes": (7, 5),
-        "activation": "relu",
-        "solver": "sgd",
-        "max_grad_norm": None,
-        "alpha": 0.01,
-        "batch_size": 16,
-        "learning_rate": "constant",
-        "learning_rate_init": 0.05,
-        "max_iter": 10,
-        "n_iter_no_change": np.inf,
-        "random_state": 5,
-        "warm_start": True,
-    }
-    return ScratchMLPClassifier(**given | params)
-
-
-def data(n=70, seed=0):
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n, 4))
-    return X, np.digitize(X[:, 0] + 0.5 * rng.normal(size=n), [-0.6, 0.6])
+mlp = functools.partial(estimators.mlp, warm_start=True)
 
 
 def assert_same_model(a, b):

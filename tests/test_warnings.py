@@ -3,38 +3,21 @@
 Any warning that a test does not expect is an error in this suite.
 """
 
+import functools
 import re
 import warnings
 
+import estimators
 import numpy as np
 import pytest
+from estimators import data
 from sklearn.exceptions import ConvergenceWarning
 
 from skscratch import ScratchMLPClassifier, lbfgs
 
-
-def mlp(**params):
-    given = {
-        "hidden_layer_sizes": (7,),
-        "activation": "tanh",
-        "solver": "sgd",
-        "max_grad_norm": None,
-        "alpha": 0.01,
-        "batch_size": 16,
-        "learning_rate": "constant",
-        "learning_rate_init": 0.05,
-        "max_iter": 8,
-        "tol": 1e-9,
-        "n_iter_no_change": 5,
-        "random_state": 5,
-    }
-    return ScratchMLPClassifier(**given | params)
-
-
-def data(n=70, seed=0):
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n, 4))
-    return X, np.digitize(X[:, 0] + 0.5 * rng.normal(size=n), [-0.6, 0.6])
+mlp = functools.partial(
+    estimators.mlp, hidden_layer_sizes=(7,), activation="tanh", max_iter=8, tol=1e-9, n_iter_no_change=5
+)
 
 
 def number_after(name, line):

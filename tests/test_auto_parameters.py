@@ -1,11 +1,16 @@
 """Parameters that are "auto": what they come to, by themselves and together."""
 
+import functools
+
+import estimators
 import numpy as np
 import pytest
 
 from skscratch import ScratchMLPClassifier
 from skscratch.penalty import rows_worth
 from skscratch.settings import epochs_of_patience, initial_learning_rate, number_of_epochs, rows_per_batch
+
+mlp = functools.partial(estimators.default_mlp, hidden_layer_sizes=3, max_iter="auto")
 
 
 def _falling(fraction):
@@ -14,11 +19,6 @@ def _falling(fraction):
 
 ANNEALED = ["one_cycle", "cosine", _falling]
 UNANNEALED = ["constant", "invscaling", "adaptive"]
-
-
-def mlp(**params):
-    given = {"hidden_layer_sizes": (3,), "random_state": 5, "n_iter_no_change": np.inf}
-    return ScratchMLPClassifier(**given | params)
 
 
 def data(n, seed=0):

@@ -1,20 +1,17 @@
 """Parameters and hidden layers in the user's hands: coefs_, intercepts_ and hidden_activations."""
 
 import copy
+import functools
 
+import estimators
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skscratch import ScratchMLPClassifier
+mlp = functools.partial(estimators.default_mlp, hidden_layer_sizes=(5, 4), activation="tanh", max_iter=3)
 
 X = np.random.default_rng(0).normal(size=(40, 3))
 Y = np.digitize(X[:, 0], [-0.5, 0.5])
-
-
-def mlp(**params):
-    given = {"hidden_layer_sizes": (5, 4), "activation": "tanh", "max_iter": 3, "random_state": 0}
-    return ScratchMLPClassifier(**given | params)
 
 
 def by_hand(clf, X):

@@ -1,44 +1,26 @@
 """What sample weights and class weights mean, seen through the estimator."""
 
+import functools
+
+import estimators
 import numpy as np
 import pytest
+from estimators import parameters
 from sklearn.metrics import log_loss
 from sklearn.utils.class_weight import compute_class_weight
 
-from skscratch import ScratchMLPClassifier
+mlp = functools.partial(
+    estimators.mlp,
+    hidden_layer_sizes=(6,),
+    activation="tanh",
+    batch_size=8,
+    learning_rate_init=0.1,
+    max_iter=6,
+    random_state=3,
+)
+data = functools.partial(estimators.data, n=48)
 
 KINDS = ["binary", "multiclass", "multilabel"]
-
-
-def mlp(**params):
-    """Return a small network that trains for a fixed number of epochs."""
-    given = {
-        "hidden_layer_sizes": (6,),
-        "activation": "tanh",
-        "solver": "sgd",
-        "max_grad_norm": None,
-        "alpha": 0.01,
-        "batch_size": 8,
-        "learning_rate": "constant",
-        "learning_rate_init": 0.1,
-        "momentum": 0.9,
-        "max_iter": 6,
-        "n_iter_no_change": np.inf,
-        "random_state": 3,
-    }
-    return ScratchMLPClassifier(**given | params)
-
-
-def data(kind, n=48, seed=0):
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n, 4))
-    if kind == "binary":
-        y = np.array(["no", "yes"])[(X[:, 0] + 0.5 * rng.normal(size=n) > 0).astype(int)]
-    elif kind == "multiclass":
-        y = np.digitize(X[:, 0] + 0.5 * rng.normal(size=n), [-0.6, 0.6])
-    else:
-        y = (X[:, :3] + 0.5 * rng.normal(size=(n, 3)) > 0).astype(int)
-    return X, y
 
 
 def weighted_data_loss(clf, X, y, weights=None):
@@ -61,19 +43,12 @@ def assert_same_parameters(a, b, **tolerance):
 
 
 def assert_same_bits(a, b):
-    for name in ("coefs_", "intercepts_"):
-        for ours, theirs in zip(getattr(a, name), getattr(b, name), strict=True):
-            np.testing.assert_array_equal(ours, theirs)
-            assert ours.dtype == theirs.dtype
+    estimators.assert_same_bits(a, b)
     assert a.loss_curve_ == b.loss_curve_
 
 
 def first_call(method, y):
     return {"classes": np.unique(y)} if method == "partial_fit" else {}
-
-
-def parameters(clf):
-    return np.concatenate([p.ravel() for p in (*clf.coefs_, *clf.intercepts_)])
 
 
 # A row of weight k behaves as k copies
@@ -237,7 +212,7 @@ def test_loss_contains_the_class_weights():
 def test_automatic_alpha_is_one_constant_over_the_sum_of_weights():
     constants = []
     for n, weight, batch_size in [(48, None, 8), (48, None, 48), (48, 2.5, 8), (30, None, 7)]:
-        X, y = data("multiclass", n)
+        X, y = data("multiclass", n=n)
         w = None if weight is None else np.full(n, weight)
         clf = mlp(alpha="auto", batch_size=batch_size, learning_rate_init=1e-300, max_iter=1)
         clf.fit(X, y, sample_weight=w)
@@ -304,7 +279,7 @@ def test_balanced_counts_a_row_of_weight_k_as_k_rows():
 
 def test_balanced_is_taken_from_the_training_part_of_the_split():
     # Of two rows of "rare" one is held out, of forty others ten: the shares differ between the parts.
-    X, _ = data("binary", 42)
+    X, _ = data("binary", n=42)
     y = np.array(["rare"] * 2 + ["usual"] * 40)
     params = {"early_stopping": True, "validation_fraction": 0.25}
     balanced = mlp(class_weight="balanced", **params).fit(X, y)
