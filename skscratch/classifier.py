@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from math import nan
-from operator import is_
 from typing import Any, Self
 
 import numpy as np
@@ -40,7 +39,7 @@ from .hyperparameters import (
     why_no_partial_fit,
 )
 from .losses import LOSSES
-from .network import Layers, Network, flat_parameters
+from .network import Layers, Network, check_finite, flat_parameters
 from .prediction import activate_rows, score_rows
 from .rows import Rows, check_weights
 from .targets import Answers, ClassWeight, Labels, Targets
@@ -563,7 +562,12 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
                 f"layer={layer} is out of range: the network has {n_hidden} hidden layer(s), numbered from "
                 "0; negative numbers count from the last one."
             )
-        return activate_rows(self._network(), X, layer)
+        network = self._network()
+        with np.errstate(over="ignore", invalid="ignore"):
+            A = activate_rows(network, X, layer)
+        if not np.isfinite(A).all():
+            check_finite(network.layers)
+        return A
 
     def to_sklearn(self) -> MLPClassifier:
         """Return scikit-learn's own MLPClassifier with the same predictions, to rounding.
@@ -605,8 +609,10 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         if self.__sklearn_is_fitted__():
-            # A copy holds each array by itself; bring them back into one vector.
-            self._publish_network(self._network())
+            # A copy holds each array by itself; bring them back into one vector. Replaced ones that do not
+            # fit the network stay as they are: an error of theirs belongs to their use.
+            with suppress(ValueError):
+                self._publish_network(self._network())
 
     # ------------------------------------------------------------------------------------------------
     # Training
@@ -691,7 +697,9 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     def _resume(self, caller: str) -> tuple[Network, TrainingState]:
         """Return copies of the fitted network and of the state of its training."""
         self._check_architecture_unchanged(caller)
-        network = self._network_over(self._network().theta.copy())
+        fitted = self._network()
+        check_finite(fitted.layers)
+        network = self._network_over(fitted.theta.copy())
         return self._share(network), TrainingState.from_dict(self._training_state)
 
     def _share(self, network: Network) -> Network:
@@ -862,7 +870,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
                 f"{caller} goes on with the network that it has, which was trained on {self._kind} "
                 f"targets; this y is {labels.kind}. Train a new network with a clone of this estimator."
             )
-        if labels.classes.tolist() != self.classes_.tolist():
+        if labels.classes.tolist() != self._labels().classes.tolist():
             raise ValueError(
                 f"{caller} goes on with the network that it has, so the classes must stay the same: "
                 f"previously {self.classes_}, now {labels.classes}."
@@ -872,13 +880,11 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     # What was fitted
 
     def _labels(self) -> Labels:
-        return Labels(self._kind, self.classes_)
+        return Labels.of_network(self._kind, self.classes_, self._sizes[-1])
 
     def _network(self) -> Network:
-        theta, *views = getattr(self, "_flat", [None])
-        present = [*self.coefs_, *self.intercepts_]
-        if len(views) != len(present) or not all(map(is_, views, present)):
-            theta = flat_parameters(self.coefs_, self.intercepts_, self._sizes, np.dtype(self._dtype))
+        known = getattr(self, "_flat", ())
+        theta = flat_parameters(self.coefs_, self.intercepts_, self._sizes, self._dtype, known)
         return self._network_over(theta)
 
     def _network_over(self, theta: NDArray) -> Network:
@@ -887,10 +893,10 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     def _scores(self, X: Any) -> NDArray:
         X = self._check_X(X)
         with np.errstate(over="ignore", invalid="ignore"):
-            scores = score_rows(self._network(), X)
+            network = self._network()
+            scores = score_rows(network, X)
         if not np.isfinite(scores).all():
-            if not all(np.isfinite(array).all() for array in (*self.coefs_, *self.intercepts_)):
-                raise ValueError("coefs_ or intercepts_ were given values that are not finite.")
+            check_finite(network.layers)
             raise ValueError(
                 f"Some scores are not finite in {scores.dtype}: X holds values too large for this network "
                 f"(up to {abs(X).max():g}). Transform X in the same way as for training."

@@ -25,10 +25,11 @@ The network owns the parameters and nothing else; a :class:`Workspace` owns ever
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import is_
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from .activations import Activation
 from .initializers import draw_weights
@@ -145,14 +146,21 @@ class Workspace:
 
 
 def flat_parameters(
-    coefs: Sequence[Any], intercepts: Sequence[Any], sizes: Sequence[int], dtype: np.dtype
+    coefs: Any, intercepts: Any, sizes: Sequence[int], dtype: DTypeLike, known: Sequence[NDArray] = ()
 ) -> NDArray:
-    """Return weights and biases as one vector.
+    """Return weights and biases as one vector; what cannot be the parameters of this network is an error.
 
     Where the arrays already are the views of one vector, that vector itself is returned; otherwise (they were
-    replaced by the user, or a copy cut them off) a new one.
+    replaced by the user, or a copy cut them off) a new one. ``known`` is such a vector and its views: while
+    the lists hold these very arrays, there is nothing to check.
     """
-    base, length = getattr(coefs[0], "base", None), Layers.length(sizes)
+    if known and type(coefs) is list and type(intercepts) is list:
+        present = [*coefs, *intercepts]
+        if len(known) == len(present) + 1 and all(map(is_, known[1:], present)):
+            return known[0]
+    coefs = _arrays("coefs_", coefs, len(sizes) - 1)
+    intercepts = _arrays("intercepts_", intercepts, len(sizes) - 1)
+    base, length = coefs[0].base, Layers.length(sizes)
     if type(base) is np.ndarray and base.shape == (length,) and base.dtype == dtype:
         layers = Layers(base, sizes)
         if _same_memory(layers.W, coefs) and _same_memory(layers.b, intercepts):
@@ -160,15 +168,48 @@ def flat_parameters(
     theta = np.empty(length, dtype)
     layers = Layers(theta, sizes)
     for name, ours, given in (("coefs_", layers.W, coefs), ("intercepts_", layers.b, intercepts)):
-        if len(given) != len(ours):
-            raise ValueError(f"{name} holds {len(given)} arrays, but the network has {len(ours)} layers.")
-        for l, (target, values) in enumerate(zip(ours, given, strict=True)):
-            if np.shape(values) != target.shape:
+        for l, (target, array) in enumerate(zip(ours, given, strict=True)):
+            if array.shape != target.shape:
                 raise ValueError(
-                    f"{name}[{l}] has shape {np.shape(values)}, but the network needs {target.shape}."
+                    f"{name}[{l}] has shape {array.shape}, but the network needs {target.shape}."
                 )
-            target[...] = values
+            with np.errstate(over="ignore"):
+                target[...] = array
     return theta
+
+
+def check_finite(layers: Layers) -> None:
+    """Raise an error that names the first array which holds NaN or infinity."""
+    for name, arrays in (("coefs_", layers.W), ("intercepts_", layers.b)):
+        for l, array in enumerate(arrays):
+            if not np.isfinite(array).all():
+                raise ValueError(
+                    f"{name}[{l}] holds values that are not finite in {array.dtype}. Assign finite numbers."
+                )
+
+
+def _arrays(name: str, given: Any, n_layers: int) -> list[NDArray]:
+    """Return coefs_ or intercepts_ as arrays of real numbers, one for each layer."""
+    try:
+        given = list(given)
+    except TypeError:
+        raise ValueError(
+            f"{name} must be a list of arrays, one for each of the network's {n_layers} layers; got "
+            f"{given!r}."
+        ) from None
+    if len(given) != n_layers:
+        raise ValueError(f"{name} holds {len(given)} arrays, but the network has {n_layers} layers.")
+    return [_real_numbers(f"{name}[{l}]", values) for l, values in enumerate(given)]
+
+
+def _real_numbers(name: str, values: Any) -> NDArray:
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise ValueError(f"{name} must be an array of real numbers: {error}") from error
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{name} must be an array of real numbers, but its dtype is {array.dtype}.")
+    return array
 
 
 def _same_memory(ours: Sequence[NDArray], given: Sequence[Any]) -> bool:

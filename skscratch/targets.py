@@ -113,6 +113,17 @@ class Labels:
             return cls("multilabel", np.arange(len(classes)))
         return cls("binary" if len(classes) == 2 else "multiclass", classes)
 
+    @classmethod
+    def of_network(cls, kind: str, classes: ArrayLike, n_outputs: int) -> Labels:
+        """Return the labels for the outputs of a network; classes is in the user's hands."""
+        classes, n_classes = np.asarray(classes), 2 if kind == "binary" else n_outputs
+        if classes.shape != (n_classes,):
+            raise ValueError(
+                f"classes_ must hold one label for each of the network's {n_classes} classes; got "
+                f"{classes!r}."
+            )
+        return cls(kind, classes)
+
     def from_codes(self, codes: NDArray) -> NDArray:
         """Return the labels that these codes stand for."""
         return codes.astype(int) if self.kind == "multilabel" else self.classes[codes]
@@ -139,7 +150,8 @@ class Labels:
                 f"{answers.name} holds labels that are not among the classes: {unseen}. Expected only labels "
                 f"of {self.classes}; with partial_fit, name every class in the first call's `classes`."
             )
-        codes = np.searchsorted(self.classes, answers.present)
+        order = np.argsort(self.classes)  # whoever renames the classes may leave them in any order
+        codes = order[np.searchsorted(self.classes, answers.present, sorter=order)]
         return codes.astype(np.min_scalar_type(len(self.classes)))[answers.codes]
 
     def _encode_table(self, answers: Answers) -> NDArray:

@@ -606,7 +606,7 @@ def test_weights_of_ones_own_that_are_not_finite_are_named():
     X, y = load_iris(return_X_y=True)
     clf = ScratchMLPClassifier(4, max_iter=2, random_state=0).fit(X, y)
     clf.coefs_[0][0, 0] = np.nan
-    with pytest.raises(ValueError, match="coefs_ or intercepts_"):
+    with pytest.raises(ValueError, match=r"coefs_\[0\] holds values that are not finite"):
         clf.predict(X)
 
 
