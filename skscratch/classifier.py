@@ -612,9 +612,20 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         tags.classifier_tags.multi_label = True
         return tags
 
+    def __sklearn_clone__(self) -> Any:
+        if self._team is not ALONE:
+            raise ValueError(
+                "A clone that is made inside data_parallel would train alone on every rank, and so would a "
+                "search, a cross-validation or an ensemble, which train clones. Call fit of the estimator "
+                "itself; to train several, clone it before the block and give each clone a block of its own."
+            )
+        return super().__sklearn_clone__()
+
     def __getstate__(self) -> dict[str, Any]:
-        # The flat vector holds the same numbers as coefs_ and intercepts_; it is stored once.
-        return {name: value for name, value in super().__getstate__().items() if name != "_flat"}
+        # The flat vector holds the same numbers as coefs_ and intercepts_; it is stored once. A copy, in
+        # another process perhaps, belongs to no team.
+        left_out = {"_flat", "_team"}
+        return {name: value for name, value in super().__getstate__().items() if name not in left_out}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -635,6 +646,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         sample_weight_val: Any,
         listen: Callable[[Any], list[Listener]],
     ) -> None:
+        self._team.check(vars(self), X_val=X_val, y_val=y_val)
         check_solver_can_use(self)
         warm = self.warm_start and self.__sklearn_is_fitted__()
         X, y = self._check_X_y(X, y, reset=not warm)
@@ -649,7 +661,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
             self._check_activation_unchanged()
         state.begin_course()
         network, rng = self._network_in_training(theta, state)
-        session = _Session(network, state, rng, Audience([*self._printers(), *listen(self)]))
+        session = _Session(network, state, rng, Audience([*self._printers(), *listen(self)], self._team))
         with np.errstate(over="ignore", invalid="ignore"):
             trainer, outcome = self._train(session, labels, rows, held_out)
             self._judge_ending(outcome, trainer)
@@ -660,16 +672,17 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         if goes_on:
             # scikit-learn checks parameters in the first call only; set_params may have changed them.
             self._validate_params()
+        self._team.check(vars(self))
         check_solver_can_use(self)
         X, y = self._check_X_y(X, y, reset=not goes_on)
         answers = Answers.read(y, part=True)
         labels = self._labels_for_partial_fit(answers, classes, goes_on)
         training = self._rows(X, labels.encode(answers, smoothing=self.label_smoothing), sample_weight)
-        training, _ = weigh_classes(self.class_weight, labels, training, None)
+        training, _ = weigh_classes(self.class_weight, labels, training, None, self._team)
         state, theta = self._take_up() if goes_on else self._begin(X, labels)
         network, rng = self._network_in_training(theta, state)
         n_epochs = None if self.max_iter == "auto" else int(self.max_iter)
-        session = _Session(network, state, rng, Audience(self._printers()))
+        session = _Session(network, state, rng, Audience(self._printers(), self._team))
         trainer = self._trainer(session, training, n_epochs)
         with np.errstate(over="ignore", invalid="ignore"):
             outcome = trainer.run(1, None, listener=session.listener)
@@ -688,7 +701,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         if splits:
             rng = np.random.default_rng(session.state.split_seed)
             training, held_out = split_off_validation(rows, labels, self.validation_fraction, rng, self._team)
-        training, weighed = weigh_classes(self.class_weight, labels, training, held_out)
+        training, weighed = weigh_classes(self.class_weight, labels, training, held_out, self._team)
         n_epochs = self._number_of_epochs(training)
         # A warm start is to go on with the same validation rows: they have to stay unseen.
         closes = splits and not self.warm_start
@@ -697,7 +710,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         n_closing = min(n_closing, len(outcome.reports))
         if n_closing and outcome.ending in (Ending.CONVERGED, Ending.MAX_ITER):
             del trainer  # and its buffers with it
-            rows, _ = weigh_classes(self.class_weight, labels, rows, None)
+            rows, _ = weigh_classes(self.class_weight, labels, rows, None, self._team)
             trainer = self._close(session, rows, n_closing, outcome)
         return trainer, outcome
 
@@ -758,7 +771,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         dropped = [
             Dropped(phi, rate, rng) if rate else phi for phi, rate in zip(functions, rates, strict=True)
         ]
-        self._team.agree(theta)
+        self._team.agree(theta, vars(state), self._labels())
         network = Network(self._sizes, dropped, theta)
         self._publish_network(network)
         return network, rng

@@ -57,7 +57,7 @@ class LBFGS:
             pass
         except KeyboardInterrupt:
             outcome.ending = Ending.INTERRUPTED
-            if not outcome.reports:
+            if not outcome.reports or self.batches.team.size > 1:
                 raise
         finally:
             np.copyto(theta, progress.kept)

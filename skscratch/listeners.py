@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .reports import EpochReport, Listener
+from .team import ALONE, Team
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -86,10 +87,10 @@ class CallbackListener:
 
 
 class Audience:
-    """Several listeners as one."""
+    """Several listeners as one, for all members of a team: where one of them stops, none is left waiting."""
 
-    def __init__(self, listeners: Sequence[Listener]) -> None:
-        self._listeners = listeners
+    def __init__(self, listeners: Sequence[Listener], team: Team = ALONE) -> None:
+        self._listeners, self._team = listeners, team
 
     def begin_epoch(self) -> None:
         """Tell everyone."""
@@ -97,5 +98,7 @@ class Audience:
             listener.begin_epoch()
 
     def end_epoch(self, report: EpochReport) -> bool:
-        """Tell everyone; stop if anyone wants to."""
-        return any([listener.end_epoch(report) for listener in self._listeners])
+        """Tell everyone; stop if anyone wants to, here or elsewhere in the team."""
+        wishes = [listener.end_epoch(report) for listener in self._listeners]
+        (n_wishes,) = self._team.total(any(wishes))
+        return n_wishes > 0

@@ -171,7 +171,7 @@ class Trainer:
         Raises
         ------
         KeyboardInterrupt
-            If it comes before the first epoch has ended.
+            If it comes before the first epoch has ended, or to one member of a team.
         """
         course = _Course(self, after or Outcome(judged=validation is not None))
         outcome = course.outcome
@@ -181,7 +181,9 @@ class Trainer:
                 course.go_back()
         except BaseException as error:
             course.go_back()
-            if not isinstance(error, KeyboardInterrupt) or not outcome.reports:
+            # In a team, an interrupt on one rank is an error: the others know nothing of it.
+            alone = self.batches.team.size == 1
+            if not (isinstance(error, KeyboardInterrupt) and outcome.reports and alone):
                 raise
             outcome.ending = Ending.INTERRUPTED
         course.restore_best()
