@@ -632,3 +632,13 @@ def test_an_interrupt_in_a_team_is_an_error(params, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             mlp.set_params(max_iter=5).fit(X, y)
     assert not hasattr(mlp, "coefs_")
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "weights", "message"),
+    [(0, None, r"0 sample"), (5, np.zeros(5), r"All weights in sample_weight are zero")],
+)
+def test_a_rank_without_rows_or_weights_is_refused(n_rows, weights, message):
+    X, y = parts_of()[0]
+    with data_parallel(small(), ThreadComm(Threads(1), 0)) as mlp, pytest.raises(ValueError, match=message):
+        mlp.fit(X[:n_rows], y[:n_rows], weights)
