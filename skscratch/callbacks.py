@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from .history import EpochRecord
+from .team import ALONE, Team
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -104,10 +105,16 @@ class SklearnCallbacks:
 
 
 class CallbackList:
-    """Several callbacks as one."""
+    """Several callbacks as one, for all processes: if one of them stops, all do.
 
-    def __init__(self, callbacks: Sequence[Callback] = ()) -> None:
-        self._callbacks = callbacks
+    Parameters
+    ----------
+    callbacks : sequence of Callback
+    team : Team
+    """
+
+    def __init__(self, callbacks: Sequence[Callback] = (), team: Team = ALONE) -> None:
+        self._callbacks, self._team = callbacks, team
 
     def on_epoch_begin(self) -> None:
         """Call every one."""
@@ -115,8 +122,10 @@ class CallbackList:
             callback.on_epoch_begin()
 
     def on_epoch_end(self, record: EpochRecord) -> bool:
-        """Call every one; stop if any of them asks to."""
-        return any([callback.on_epoch_end(record) for callback in self._callbacks])
+        """Call every one; stop if any of them asks to, here or in another process."""
+        requests = [callback.on_epoch_end(record) for callback in self._callbacks]
+        (n_requests,) = self._team.total(any(requests))
+        return bool(n_requests)
 
 
 NO_CALLBACKS = CallbackList()

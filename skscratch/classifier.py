@@ -602,9 +602,20 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         tags.classifier_tags.multi_label = True
         return tags
 
+    def __sklearn_clone__(self) -> Any:
+        if self._team is not ALONE:
+            raise ValueError(
+                "A clone that is made inside data_parallel would train alone on every rank, and so would a "
+                "search, a cross-validation or an ensemble, which train clones. Call fit of the estimator "
+                "itself; to train several, clone it before the block and give each clone a block of its own."
+            )
+        return super().__sklearn_clone__()
+
     def __getstate__(self) -> dict[str, Any]:
-        # The flat vector holds the same numbers as coefs_ and intercepts_; it is stored once.
-        return {name: value for name, value in super().__getstate__().items() if name != "_flat"}
+        # The flat vector holds the same numbers as coefs_ and intercepts_; it is stored once. A copy, in
+        # another process perhaps, belongs to no team.
+        left_out = {"_flat", "_team"}
+        return {name: value for name, value in super().__getstate__().items() if name not in left_out}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -627,6 +638,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         sample_weight_val: Any,
         callbacks: Sequence[Callback],
     ) -> None:
+        self._team.check(vars(self), X_val=X_val, y_val=y_val)
         check_solver_can_use(self)
         resume = self.warm_start and self.__sklearn_is_fitted__()
         X, y = self._check_X_y(X, y, reset=not resume)
@@ -652,6 +664,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         if resume:
             # scikit-learn checks parameters in the first call only; set_params may have changed them.
             self._validate_params()
+        self._team.check(vars(self))
         check_solver_can_use(self)
         X, y = self._check_X_y(X, y, reset=not resume)
         answers = Answers.read(y, part=True)
@@ -676,7 +689,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
             labels,
             state,
             self._team,
-            CallbackList([*printers, *callbacks]),
+            CallbackList([*printers, *callbacks], self._team),
             self._score_on,
         )
 
@@ -692,7 +705,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         network = self._network_over(theta)
         network.draw(for_weights)
         state = TrainingState(rng=for_training[self._team.rank], split_seed=seed)
-        return self._share(network), state
+        return self._share(network, state), state
 
     def _resume(self, caller: str) -> tuple[Network, TrainingState]:
         """Return copies of the fitted network and of the state of its training."""
@@ -700,11 +713,12 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         fitted = self._network()
         check_finite(fitted.layers)
         network = self._network_over(fitted.theta.copy())
-        return self._share(network), TrainingState.from_dict(self._training_state)
+        state = TrainingState.from_dict(self._training_state)
+        return self._share(network, state), state
 
-    def _share(self, network: Network) -> Network:
+    def _share(self, network: Network, state: TrainingState) -> Network:
         """Give all processes the same parameters, and publish them as coefs_ and intercepts_."""
-        self._team.agree(network.theta)
+        self._team.agree(network.theta, vars(state), self._labels())
         self._publish_network(network)
         return network
 

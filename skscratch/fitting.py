@@ -108,7 +108,7 @@ class Fit:
             training, validation = split_off_validation(
                 rows, self._labels, asked.validation_fraction, rng, self._team
             )
-        training, weighed = weigh_classes(asked.class_weight, self._labels, training, validation)
+        training, weighed = weigh_classes(asked.class_weight, self._labels, training, validation, self._team)
         # A warm start validates on the same rows again, so they must not be trained on.
         settings = Settings.for_fit(asked, self._count(training), refits=splits and not asked.warm_start)
         phase = self._train(settings, training, settings.n_epochs, weighed, validation)
@@ -128,7 +128,7 @@ class Fit:
 
     def run_epoch(self, rows: Rows) -> FitResult:
         """Train for one epoch."""
-        training, _ = weigh_classes(self._asked.class_weight, self._labels, rows, None)
+        training, _ = weigh_classes(self._asked.class_weight, self._labels, rows, None, self._team)
         settings = Settings.for_partial_fit(self._asked, self._count(training))
         phase = self._train(settings, training, 1)
         return self._finish(phase, phase.result, None)
@@ -137,7 +137,7 @@ class Fit:
         """Train on all rows, the validation set included, from the best epoch on."""
         # The velocity belongs to the parameters of the last epoch, not to those of the best one.
         self._state.memory, self._state.cycle_start = {}, self._state.epoch
-        rows, _ = weigh_classes(self._asked.class_weight, self._labels, rows, None)
+        rows, _ = weigh_classes(self._asked.class_weight, self._labels, rows, None, self._team)
         return self._train(Settings.for_refit(self._asked, self._count(rows), n_epochs), rows, n_epochs)
 
     def _train(
@@ -191,7 +191,9 @@ class Fit:
     def _finish(self, phase: _Phase, search: TrainingResult, refit: TrainingResult | None) -> FitResult:
         """Check that the parameters are usable, and diagnose how training ended."""
         whole = search.followed_by(refit) if refit else search
-        if whole.stop_reason is StopReason.INTERRUPTED and not whole.records:
+        # Other processes know nothing of an interrupt here, so to them it has to be an error.
+        alone = self._team.size == 1
+        if whole.stop_reason is StopReason.INTERRUPTED and not (whole.records and alone):
             raise KeyboardInterrupt
         objective, batches = phase.objective, phase.batches
         check_usable(whole, objective, batches)

@@ -58,7 +58,11 @@ class LBFGS:
         finally:
             np.copyto(theta, progress.kept)
         is_doubtful = not progress.records or reason in (StopReason.MAX_ITER, StopReason.LINE_SEARCH)
-        if is_doubtful and not np.isfinite(self.objective.value(self.batches)):
+        if (
+            is_doubtful
+            and reason is not StopReason.INTERRUPTED
+            and not np.isfinite(self.objective.value(self.batches))
+        ):
             reason = StopReason.DIVERGED
         return TrainingResult(reason, progress.records)
 

@@ -117,7 +117,8 @@ def split_off_validation(
     """Part rows into those to train on and those to validate on, each in its old order.
 
     With one label per row the split is stratified: each class gives about ``fraction`` of its rows, at
-    least one, and keeps at least one. Multilabel rows are drawn without regard to their labels.
+    least one, and keeps at least one. Multilabel rows are drawn without regard to their labels. In a team
+    every member splits its own rows; one that has a single row of a class keeps it.
     """
     index = np.arange(rows.n_rows) if rows.index is None else rows.index
     if labels.kind == "multilabel":
@@ -126,7 +127,8 @@ def split_off_validation(
     else:
         groups = [index[rows.targets.codes[index] == code] for code in range(len(labels.classes))]
         names = labels.classes.tolist()
-    sizes = team.total(*map(len, groups))
+    shares = [_share(len(group), fraction) for group in groups]
+    n_held_out, *sizes = team.total(sum(shares), *map(len, groups))
     too_small = [name for name, size in zip(names, sizes, strict=True) if size < 2]
     if too_small:
         raise ValueError(
@@ -135,7 +137,13 @@ def split_off_validation(
             f"{too_small} (n_samples = {sum(sizes)}). Add rows of them, pass X_val and y_val, or set "
             "early_stopping=False."
         )
-    held_out = np.concatenate([rng.permutation(g)[: _share(len(g), fraction)] for g in groups])
+    if not n_held_out:
+        raise ValueError(
+            "early_stopping=True splits off a validation set on every rank, but no rank has 2 rows of the "
+            f"same class with a positive weight (n_samples = {sum(sizes)} on {team.size} ranks). Give each "
+            "rank more rows, pass X_val and y_val, or set early_stopping=False."
+        )
+    held_out = np.concatenate([rng.permutation(g)[:n] for g, n in zip(groups, shares, strict=True)])
     training = np.setdiff1d(index, held_out, assume_unique=True)
     # Smoothing is a means of training; the rows that judge are held against their true labels.
     judged = replace(rows, index=np.sort(held_out), targets=replace(rows.targets, smoothing=0.0))
@@ -143,21 +151,25 @@ def split_off_validation(
 
 
 def _share(n: int, fraction: float) -> int:
-    return min(max(1, round(fraction * n)), n - 1)
+    return min(max(1, round(fraction * n)), n - 1) if n else 0
 
 
 def weigh_classes(
-    class_weight: ClassWeight, labels: Labels, training: Rows, validation: Rows | None
+    class_weight: ClassWeight, labels: Labels, training: Rows, validation: Rows | None, team: Team = ALONE
 ) -> tuple[Rows, Rows | None]:
-    """Multiply class weights into the weights of both parts; "balanced" counts the training part only."""
+    """Multiply class weights into the weights of both parts; "balanced" counts the training part only.
+
+    A part may be left without rows here, but not in the whole team.
+    """
     if class_weight is None:
         return training, validation
     tables = class_tables(class_weight, labels, training.codes(), training.own_weights)
     training = training.times(row_factors(tables, training.targets.codes))
-    if not training.n_rows:
-        raise ValueError(f"class_weight={class_weight!r} leaves every row without weight; raise one of them.")
     if validation is not None:
         validation = validation.times(row_factors(tables, validation.targets.codes))
-        if not validation.n_rows:
-            raise ValueError(f"class_weight={class_weight!r} leaves every validation row without weight.")
+    n_training, n_judges = team.total(training.n_rows, 0 if validation is None else validation.n_rows)
+    if not n_training:
+        raise ValueError(f"class_weight={class_weight!r} leaves every row without weight; raise one of them.")
+    if validation is not None and not n_judges:
+        raise ValueError(f"class_weight={class_weight!r} leaves every validation row without weight.")
     return training, validation
