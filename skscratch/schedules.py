@@ -9,6 +9,9 @@ from collections.abc import Callable
 from math import cos, inf, pi
 from typing import Protocol
 
+import numpy as np
+
+from .checks import as_float, brief
 from .state import TrainingState
 
 
@@ -53,11 +56,12 @@ class InverseScaling(Constant):
     """eta_t = eta_0 / (t + 1)^power, where t counts epochs (Robbins & Monro 1951 for power in (1/2, 1])."""
 
     def __init__(self, power: float) -> None:
-        self.power = power
+        self.power = float(power)
 
     def factor(self, epoch: int) -> float:
         """1 / (t + 1)^power."""
-        return 1 / (epoch + 1) ** self.power
+        with np.errstate(over="ignore"):  # an infinite power makes the factor 0
+            return float(1 / np.float64(epoch + 1) ** self.power)
 
 
 class Adaptive(Constant):
@@ -102,11 +106,12 @@ class Annealed(Constant):
 
     def factor(self, epoch: int) -> float:
         """shape(f), which must be a finite number of at least 0."""
-        factor = float(self._shape(self.fraction(epoch)))
+        returned = self._shape(self.fraction(epoch))
+        factor = as_float(returned)
         if not 0 <= factor < inf:
             raise ValueError(
-                f"learning_rate({self.fraction(epoch):g}) returned {factor}; a schedule must return a finite "
-                "factor of at least 0 for every fraction of the epochs in [0, 1)."
+                f"learning_rate({self.fraction(epoch):g}) returned {brief(returned)}; a schedule must "
+                "return a finite factor of at least 0 for every fraction of the epochs in [0, 1)."
             )
         return factor
 

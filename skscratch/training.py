@@ -16,6 +16,7 @@ from time import perf_counter
 import numpy as np
 
 from .batches import Batch, Batches
+from .checks import as_float, brief
 from .objective import Objective, Piece
 from .optimizers import Optimizer, clip_to_norm
 from .penalty import Tuning
@@ -36,11 +37,16 @@ class Validation:
     def judge(self, report: EpochReport) -> None:
         """Measure the present parameters and note the result."""
         report.validation_loss = self.objective.data_loss(self.batches)
-        report.score = -report.validation_loss if self.score is None else float(self.score())
-        if self.score and not np.isfinite(report.score):
+        if self.score is None:
+            report.score = -report.validation_loss
+            return
+        returned = self.score()
+        report.score = as_float(returned)
+        if not np.isfinite(report.score):
             raise ValueError(
-                f"The scorer returned {report.score} for the validation rows after epoch {report.epoch}; "
-                "only finite numbers can judge a training. Choose another scoring, or other validation rows."
+                f"The scorer (scoring) returned {brief(returned)} for the validation rows after epoch "
+                f"{report.epoch}; only finite numbers can judge a training. Choose another scoring, or other "
+                "validation rows."
             )
 
 
