@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.metrics import check_scoring
 from sklearn.neural_network import MLPClassifier
-from sklearn.utils import check_random_state
+from sklearn.utils import check_array, check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from .activations import ACTIVATIONS
@@ -27,6 +27,7 @@ from .callbacks import (
     SklearnCallbacks,
     with_callbacks,
 )
+from .checks import check_labels, overflow_names
 from .export import to_sklearn
 from .fitting import Fit, FitResult
 from .hyperparameters import (
@@ -34,6 +35,8 @@ from .hyperparameters import (
     Hyperparameters,
     UnavailableIf,
     activation_names,
+    check_first,
+    check_hidden_layer,
     check_solver_can_use,
     hidden_sizes,
     why_no_partial_fit,
@@ -557,11 +560,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         """
         X = self._check_X(X)
         n_hidden = len(self._sizes) - 2
-        if not -n_hidden <= layer < n_hidden:
-            raise ValueError(
-                f"layer={layer} is out of range: the network has {n_hidden} hidden layer(s), numbered from "
-                "0; negative numbers count from the last one."
-            )
+        check_hidden_layer(layer, n_hidden)
         network = self._network()
         with np.errstate(over="ignore", invalid="ignore"):
             A = activate_rows(network, X, layer)
@@ -822,15 +821,30 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     # ------------------------------------------------------------------------------------------------
     # Checks of what the user passes
 
+    def _validate_params(self) -> None:
+        check_first(self)
+        super()._validate_params()
+
     def _check_X(self, X: ArrayLike) -> Any:
         check_is_fitted(self)
-        return _in_numbers(validate_data(self, X, accept_sparse="csr", reset=False))
+        with overflow_names("X"):
+            return _in_numbers(validate_data(self, X, accept_sparse="csr", reset=False))
 
     def _check_X_y(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
-        X, y = validate_data(self, X, y, accept_sparse="csr", multi_output=True, reset=reset)
-        if y.ndim == 2 and y.shape[1] == 1 and not sp.issparse(y):
-            y = column_or_1d(y, warn=True)
-        return _in_numbers(X), y
+        check_labels(y, "y")
+        with overflow_names("X"):
+            X, y = validate_data(self, X, y, accept_sparse="csr", multi_output=True, reset=reset)
+        return _in_numbers(X), _unwrapped(y)
+
+    def _check_validation(self, given: Any, y: Any) -> tuple[Any, Any]:
+        """Check X_val and y_val as X and y are checked, but by their own names."""
+        check_labels(y, "y_val")
+        with overflow_names("X_val"):
+            X = check_array(given, accept_sparse="csr", input_name="X_val", estimator=self)
+        validate_data(self, given, reset=False, skip_check_array=True)  # the features' number and names
+        y = check_array(y, accept_sparse="csr", ensure_2d=False, dtype=None, input_name="y_val")
+        check_consistent_length(X, y)
+        return _in_numbers(X), _unwrapped(y)
 
     def _rows(self, X: Any, targets: Targets, sample_weight: Any) -> Rows:
         weights = check_weights(sample_weight, X.shape[0], "sample_weight")
@@ -849,7 +863,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
                 "X_val and y_val were passed, but early_stopping is False, so nothing would use them. Set "
                 "early_stopping=True, or do not pass them."
             )
-        X_val, y_val = self._check_X_y(X_val, y_val, reset=False)
+        X_val, y_val = self._check_validation(X_val, y_val)
         weights = check_weights(sample_weight_val, X_val.shape[0], "sample_weight_val")
         return Rows(X_val, labels.encode(Answers.read(y_val, "y_val", part=True)), weights).only_positive()
 
@@ -930,6 +944,13 @@ def _all_or_nothing(estimator: ScratchMLPClassifier) -> Iterator[ScratchMLPClass
     model.__dict__ |= estimator.__dict__
     yield model
     estimator.__dict__ = model.__dict__
+
+
+def _unwrapped(y: Any) -> Any:
+    """Return y, without the second axis if it is a single column."""
+    if y.ndim == 2 and y.shape[1] == 1 and not sp.issparse(y):
+        return column_or_1d(y, warn=True)
+    return y
 
 
 def _in_numbers(X: Any) -> Any:

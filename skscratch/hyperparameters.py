@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping, Set
+from difflib import get_close_matches
 from functools import cache
 from numbers import Integral, Real
 from types import MethodType, SimpleNamespace
@@ -11,9 +13,10 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.metrics import get_scorer_names
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils._param_validation import Interval, InvalidParameterError, Options, StrOptions
 
 from .activations import ACTIVATIONS
+from .checks import as_float, brief
 from .lbfgs import LBFGS
 from .optimizers import OPTIMIZERS
 from .schedules import SCHEDULES
@@ -21,13 +24,19 @@ from .user_warnings import warn_user
 
 SOLVERS: dict[str, Any] = {**OPTIMIZERS, "lbfgs": LBFGS}
 
+
+def _one_of(*names: str) -> StrOptions:
+    """Return the constraint that lists its names in this order; those of a set have none."""
+    return StrOptions(dict.fromkeys(names).keys())
+
+
 CONSTRAINTS: dict[str, list] = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-    "activation": [StrOptions(set(ACTIVATIONS)), "array-like"],
-    "solver": [StrOptions(set(SOLVERS))],
+    "activation": [_one_of(*sorted(ACTIVATIONS)), "array-like"],
+    "solver": [_one_of(*SOLVERS)],
     "alpha": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
     "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-    "learning_rate": [StrOptions(set(SCHEDULES)), callable],
+    "learning_rate": [_one_of(*SCHEDULES), callable],
     "learning_rate_init": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
     "power_t": [Interval(Real, 0, None, closed="left")],
     "max_iter": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
@@ -40,7 +49,7 @@ CONSTRAINTS: dict[str, list] = {
     "nesterovs_momentum": ["boolean"],
     "early_stopping": ["boolean"],
     "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-    "scoring": [StrOptions({"loss"} | set(get_scorer_names())), callable],
+    "scoring": [str, callable],
     "n_iter_no_change": [
         StrOptions({"auto"}),
         Interval(Integral, 1, None, closed="left"),
@@ -55,6 +64,26 @@ CONSTRAINTS: dict[str, list] = {
     "label_smoothing": [Interval(Real, 0, 1, closed="left")],
     "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
 }
+
+
+def check_first(estimator: Any) -> None:
+    """Check what scikit-learn's constraints cannot say, or not in few words."""
+    caller, parameters = estimator.__class__.__name__, estimator.get_params(deep=False)
+    for name, value in parameters.items():
+        if isinstance(value, Real) and np.isinf(as_float(value)) and value not in (np.inf, -np.inf):
+            raise InvalidParameterError(
+                f"The {name!r} parameter of {caller} must be a number that a float can hold (they end at "
+                f"1.8e308). Got {brief(value)} instead."
+            )
+    scoring, known = parameters.get("scoring", "loss"), ["loss", *get_scorer_names()]
+    if isinstance(scoring, str) and scoring not in known:
+        near = [name for name in known if scoring in name][:3] or get_close_matches(scoring, known)
+        raise InvalidParameterError(
+            f"The 'scoring' parameter of {caller} must be 'loss', a scorer or the name of one (see "
+            f"sklearn.metrics.get_scorer_names). Got {scoring!r} instead."
+            + (f" Did you mean {' or '.join(map(repr, near))}?" if near else "")
+        )
+
 
 # What L-BFGS cannot use, since it takes no minibatches. Where ignoring a parameter would give another model
 # than the user asked for, it is an error.
@@ -128,35 +157,66 @@ def _listed(values: dict[str, Any]) -> str:
     return ", ".join(f"{name}={value!r}" for name, value in values.items())
 
 
+def entries(sequence: Any) -> list | None:
+    """Return the entries of a sequence; None for what has none, or none in order."""
+    if isinstance(sequence, (Mapping, Set)) or getattr(sequence, "ndim", 1) == 0:
+        return None
+    return list(sequence)
+
+
 def hidden_sizes(hidden_layer_sizes: Any) -> tuple[int, ...]:
     """Return the sizes of the hidden layers as a tuple."""
     given = hidden_layer_sizes
-    sizes = (given,) if isinstance(given, Integral) else tuple(given)
-    if not all(isinstance(size, Integral) and int(size) >= 1 for size in sizes):
-        raise ValueError(f"hidden_layer_sizes must be a positive int or a sequence of them, got {given!r}.")
+    sizes = [given] if isinstance(given, Integral) else entries(given)
+    if sizes is None or not all(map(_is_size, sizes)):
+        raise ValueError(
+            f"hidden_layer_sizes must be a positive int or a sequence of them, got {brief(given)}."
+        )
     return tuple(int(size) for size in sizes)
+
+
+def _is_size(size: Any) -> bool:
+    return isinstance(size, Integral) and 1 <= int(size) <= sys.maxsize
 
 
 def activation_names(activation: Any, n_hidden: int) -> list[str]:
     """Return the name of each hidden layer's activation."""
-    names = [activation] * n_hidden if isinstance(activation, str) else list(activation)
-    if len(names) != n_hidden or not all(name in ACTIVATIONS for name in names):
+    names = [activation] * n_hidden if isinstance(activation, str) else entries(activation)
+    if names is None or len(names) != n_hidden or not all(map(_is_activation, names)):
         raise ValueError(
             f"activation must be one of {sorted(ACTIVATIONS)}, or a sequence that names one for each of the "
-            f"{n_hidden} hidden layers; got {activation!r}."
+            f"{n_hidden} hidden layers; got {brief(activation)}."
         )
     return [str(name) for name in names]
 
 
+def _is_activation(name: Any) -> bool:
+    return isinstance(name, str) and name in ACTIVATIONS
+
+
 def dropout_rates(dropout: Any, n_hidden: int) -> list[float]:
     """Return the rate of each hidden layer."""
-    rates = [dropout] * n_hidden if isinstance(dropout, Real) else list(dropout)
-    if len(rates) != n_hidden or not all(isinstance(rate, Real) and 0 <= float(rate) < 1 for rate in rates):
+    rates = [dropout] * n_hidden if isinstance(dropout, Real) else entries(dropout)
+    if rates is None or len(rates) != n_hidden or not all(map(_is_rate, rates)):
         raise ValueError(
             f"dropout must be a rate in [0, 1), or a sequence with one for each of the {n_hidden} hidden "
-            f"layers; got {dropout!r}."
+            f"layers; got {brief(dropout)}."
         )
     return [float(rate) for rate in rates]
+
+
+def _is_rate(rate: Any) -> bool:
+    return isinstance(rate, Real) and 0 <= as_float(rate) < 1
+
+
+def check_hidden_layer(layer: Any, n_hidden: int) -> None:
+    """Refuse what does not number a hidden layer."""
+    if not isinstance(layer, Integral) or not -n_hidden <= int(layer) < n_hidden:
+        trouble = "out of range" if isinstance(layer, Integral) else "no whole number"
+        raise ValueError(
+            f"layer={brief(layer)} is {trouble}: the network has {n_hidden} hidden layer(s), numbered from "
+            "0; negative numbers count from the last one."
+        )
 
 
 class UnavailableMethodError(ValueError, AttributeError):

@@ -11,7 +11,8 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_array
 
-from .targets import ClassWeight, Labels, Targets, class_tables, row_factors
+from .checks import overflow_names
+from .targets import ClassWeight, Labels, Targets, class_tables, note_on_numbers, row_factors
 from .team import ALONE, Team
 
 
@@ -92,9 +93,10 @@ def check_weights(sample_weight: ArrayLike | None, n_rows: int, name: str) -> ND
     """Return the weights as float64, or None; anything but finite weights >= 0, not all 0, is an error."""
     if sample_weight is None:
         return None
-    if isinstance(sample_weight, Real):
-        sample_weight = np.full(n_rows, float(sample_weight))
-    weights = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name=name)
+    with overflow_names(name):
+        if isinstance(sample_weight, Real):
+            sample_weight = np.full(n_rows, float(sample_weight))
+        weights = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name=name)
     if weights.shape != (n_rows,):
         raise ValueError(f"{name} has shape {weights.shape}, expected one weight for each row: ({n_rows},).")
     if (weights < 0).any():
@@ -135,7 +137,7 @@ def split_off_validation(
             "early_stopping=True splits off a validation set; every class needs a row there and another one "
             "to train on, but of these classes there are fewer than 2 rows with a positive weight: "
             f"{too_small} (n_samples = {sum(sizes)}). Add rows of them, pass X_val and y_val, or set "
-            "early_stopping=False."
+            "early_stopping=False." + note_on_numbers(labels.classes)
         )
     if not n_held_out:
         raise ValueError(

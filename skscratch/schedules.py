@@ -13,6 +13,9 @@ from collections.abc import Callable
 from math import cos, inf, pi
 from typing import Self
 
+import numpy as np
+
+from .checks import as_float, brief
 from .training_state import TrainingState
 
 
@@ -58,7 +61,7 @@ class InverseScaling(Schedule):
     """eta_t = eta_0 / (t + 1)^power, where t counts epochs (Robbins & Monro 1951 for power in (1/2, 1])."""
 
     def __init__(self, power: float) -> None:
-        self.power = power
+        self.power = float(power)
 
     @classmethod
     def create(cls, eta_0: float, n_epochs: int, power_t: float, state: TrainingState) -> Self:
@@ -67,7 +70,8 @@ class InverseScaling(Schedule):
 
     def factor(self, epoch: int) -> float:
         """1 / (t + 1)^power."""
-        return 1 / (epoch + 1) ** self.power
+        with np.errstate(over="ignore"):  # an infinite power makes the factor 0
+            return float(1 / np.float64(epoch + 1) ** self.power)
 
 
 class Adaptive(Schedule):
@@ -177,21 +181,22 @@ class UserSchedule(Annealed):
 
     def shape(self, f: float) -> float:
         """Return what the function returns, which must be a finite number of at least 0."""
-        factor = float(self._function(f))
+        returned = self._function(f)
+        factor = as_float(returned)
         if not 0 <= factor < inf:
             raise ValueError(
-                f"learning_rate({f:g}) returned {factor}; a schedule must return a finite factor of at least "
-                "0 for every fraction of the epochs in [0, 1)."
+                f"learning_rate({f:g}) returned {brief(returned)}; a schedule must return a finite factor of "
+                "at least 0 for every fraction of the epochs in [0, 1)."
             )
         return factor
 
 
 SCHEDULES: dict[str, type[Schedule]] = {
+    "one_cycle": OneCycle,
+    "cosine": Cosine,
     "constant": Constant,
     "invscaling": InverseScaling,
     "adaptive": Adaptive,
-    "cosine": Cosine,
-    "one_cycle": OneCycle,
 }
 """Every schedule by the name it has in ``ScratchMLPClassifier(learning_rate=...)``."""
 

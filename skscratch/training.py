@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 
 from .batches import Batch, Batches
 from .callbacks import NO_CALLBACKS, Callback
+from .checks import as_float, brief
 from .history import EpochRecord, StopReason, TrainingResult
 from .objective import Objective
 from .optimizers import Optimizer, clip_to_norm
@@ -29,16 +31,21 @@ class Validation:
 
     objective: Objective
     batches: Batches
-    score: Callable[[], float] | None = None
+    score: Callable[[], Any] | None = None
 
     def evaluate(self, record: EpochRecord) -> None:
         """Record the loss and the score of the current parameters."""
         record.validation_loss = self.objective.data_loss(self.batches)
-        record.score = -record.validation_loss if self.score is None else float(self.score())
-        if self.score and not np.isfinite(record.score):
+        if self.score is None:
+            record.score = -record.validation_loss
+            return
+        returned = self.score()
+        record.score = as_float(returned)
+        if not np.isfinite(record.score):
             raise ValueError(
-                f"The scorer returned {record.score} for the validation rows after epoch {record.epoch}; "
-                "only finite numbers can be compared. Choose another scoring, or other validation rows."
+                f"The scorer (scoring) returned {brief(returned)} for the validation rows after epoch "
+                f"{record.epoch}; only finite numbers can be compared. Choose another scoring, or other "
+                "validation rows."
             )
 
 

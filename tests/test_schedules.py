@@ -1,10 +1,15 @@
 """Schedules: the rate and the momentum of every epoch, and what happens when patience is spent."""
 
+import re
+from decimal import Decimal
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from builders import make_state, small_trainer
 from numpy.testing import assert_allclose, assert_array_equal
 
+from skscratch.checks import brief
 from skscratch.schedules import Adaptive, Constant, Cosine, InverseScaling, OneCycle, UserSchedule
 
 
@@ -250,3 +255,38 @@ def test_a_new_course_of_the_schedule_begins_at_the_full_rate():
     record = small_trainer(state=state, schedule=Cosine(6, state.cycle_start)).run_epoch()
     assert record.learning_rate == 0.1
     assert record.epoch == 5
+
+
+# Numbers at the end of what a float can hold
+
+
+@pytest.mark.parametrize("power", [500.0, 1000, 1e300, np.float64(500)])
+def test_invscaling_with_a_large_power_falls_to_zero(power):
+    # 2^-500 = 3e-151 and 2^-1000 = 9e-302 are floats still, 13^-500 = 1e-557 and 2^-1e300 are none.
+    values = factors(InverseScaling(power), 13)
+    assert values[0] == 1
+    assert values[1] == 2.0 ** -float(power)
+    assert values[12] == 0
+    assert all(type(value) is float for value in values)
+
+
+@pytest.mark.parametrize("power", [0.1, 0.3, 0.5, 1, 1.5, 2])
+def test_invscaling_is_the_plain_formula_bit_for_bit(power):
+    assert factors(InverseScaling(power), 500) == [1 / (epoch + 1) ** power for epoch in range(500)]
+
+
+@pytest.mark.parametrize(
+    "good", [0.5, 1, np.float32(0.5), np.array(0.5), Fraction(1, 2), Decimal("0.5"), True]
+)
+def test_a_function_may_return_any_kind_of_number(good):
+    factor = UserSchedule(4, lambda f: good).factor(0)
+    assert factor == float(good)
+    assert type(factor) is float
+
+
+@pytest.mark.parametrize(
+    "bad", [10**400, -(10**400), 10**5000, None, "0.5", {}, np.ones(1), [0.5], 1j], ids=brief
+)
+def test_a_function_that_returns_no_number_is_an_error_that_shows_it(bad):
+    with pytest.raises(ValueError, match=rf"learning_rate\(0\) returned {re.escape(brief(bad))}; .* finite"):
+        UserSchedule(4, lambda f: bad).factor(0)
