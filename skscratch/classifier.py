@@ -17,11 +17,12 @@ from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring
 from sklearn.neural_network import MLPClassifier
-from sklearn.utils import check_random_state
+from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from .activations import ACTIVATIONS, Activation
-from .batches import Batches, compute_dtype
+from .arithmetic import on_own_terms
+from .batches import Batches, compute_dtype, dtype_to_read
 from .dropout import Dropped
 from .endings import check_usable, complaint_about
 from .export import to_sklearn
@@ -394,6 +395,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
+    @on_own_terms
     def fit(
         self,
         X: ArrayLike,
@@ -450,6 +452,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
 
     @UnavailableIf(why_no_partial_fit)
     @_fit_context(prefer_skip_nested_validation=True)
+    @on_own_terms
     def partial_fit(
         self,
         X: ArrayLike,
@@ -490,8 +493,9 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
             model._partial_fit(X, y, classes, sample_weight)
         return self
 
+    @on_own_terms
     def predict(self, X: ArrayLike) -> NDArray:
-        """Return the most likely label of each row.
+        """Return the most likely label of each row, by ``predict_proba``; the first of equally likely ones.
 
         Parameters
         ----------
@@ -501,11 +505,13 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_labels)
-            Labels of the type that y had in training; for multilabel targets a table of 0 and 1.
+            Labels of the type that y had in training; for multilabel targets a table of 0 and 1, with 1 for
+            labels whose probability is above one half.
         """
-        scores = self._scores(X)
-        return self._labels().decode(scores)
+        P = self.predict_proba(X)
+        return self._labels().decode(P)
 
+    @on_own_terms
     def predict_proba(self, X: ArrayLike) -> NDArray:
         """Return the probability of each class, or of each label for multilabel targets.
 
@@ -523,6 +529,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         scores = self._scores_per_class(X)
         return LOSSES[self._kind].probabilities(scores)
 
+    @on_own_terms
     def predict_log_proba(self, X: ArrayLike) -> NDArray:
         """Return the logarithm of each probability, exact also where the probability rounds to 0.
 
@@ -539,6 +546,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         scores = self._scores_per_class(X)
         return LOSSES[self._kind].log_probabilities(scores)
 
+    @on_own_terms
     def decision_function(self, X: ArrayLike) -> NDArray:
         """Return the scores (logits) that the probabilities are computed from.
 
@@ -555,6 +563,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         scores = self._scores(X)
         return scores[:, 0] if scores.shape[1] == 1 else scores
 
+    @on_own_terms
     def hidden_activations(self, X: ArrayLike, layer: int = -1) -> NDArray:
         """Return what a hidden layer makes of X: the features that the network has learned.
 
@@ -650,9 +659,8 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         state.begin_course()
         network, rng = self._network_in_training(theta, state)
         session = _Session(network, state, rng, Audience([*self._printers(), *listen(self)]))
-        with np.errstate(over="ignore", invalid="ignore"):
-            trainer, outcome = self._train(session, labels, rows, held_out)
-            self._judge_ending(outcome, trainer)
+        trainer, outcome = self._train(session, labels, rows, held_out)
+        self._judge_ending(outcome, trainer)
         self._publish_fit(outcome, trainer, goes_on=warm)
 
     def _partial_fit(self, X: Any, y: Any, classes: Any, sample_weight: Any) -> None:
@@ -671,9 +679,8 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         n_epochs = None if self.max_iter == "auto" else int(self.max_iter)
         session = _Session(network, state, rng, Audience(self._printers()))
         trainer = self._trainer(session, training, n_epochs)
-        with np.errstate(over="ignore", invalid="ignore"):
-            outcome = trainer.run(1, None, listener=session.listener)
-            self._judge_ending(outcome, trainer)
+        outcome = trainer.run(1, None, listener=session.listener)
+        self._judge_ending(outcome, trainer)
         self._publish_outcome(outcome, trainer, goes_on=goes_on)
         if not goes_on:
             self._publish_no_validation()
@@ -977,10 +984,12 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
 
     def _check_X(self, X: ArrayLike) -> Any:
         check_is_fitted(self)
-        return _in_numbers(validate_data(self, X, accept_sparse="csr", reset=False))
+        return _in_numbers(validate_data(self, X, accept_sparse="csr", dtype=dtype_to_read(X), reset=False))
 
     def _check_X_y(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
-        X, y = validate_data(self, X, y, accept_sparse="csr", multi_output=True, reset=reset)
+        X, y = validate_data(
+            self, X, y, accept_sparse="csr", dtype=dtype_to_read(X), multi_output=True, reset=reset
+        )
         if y.ndim == 2 and y.shape[1] == 1 and not sp.issparse(y):
             y = column_or_1d(y, warn=True)
         return _in_numbers(X), y
@@ -1054,16 +1063,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
 
     def _scores(self, X: Any) -> NDArray:
         X = self._check_X(X)
-        with np.errstate(over="ignore", invalid="ignore"):
-            scores = score_rows(self._network(), X)
-        if not np.isfinite(scores).all():
-            if not all(np.isfinite(array).all() for array in (*self.coefs_, *self.intercepts_)):
-                raise ValueError("coefs_ or intercepts_ were given values that are not finite.")
-            raise ValueError(
-                f"Some scores are not finite in {scores.dtype}: X holds values too large for this network "
-                f"(up to {abs(X).max():g}). Transform X in the same way as for training."
-            )
-        return scores
+        return score_rows(self._network(), X)
 
     def _scores_per_class(self, X: ArrayLike) -> NDArray:
         """Return one score per class: for two classes -z and z, whose sigmoids are the two probabilities."""
@@ -1097,6 +1097,8 @@ def _in_numbers(X: Any) -> Any:
         raise ValueError(f"X holds dates or durations ({X.dtype}); turn them into numbers first.")
     if X.dtype.kind not in "biuf":
         # A frame with categories comes here as objects; text that is no number is an error.
-        return X.astype(np.float64)
+        X = X.astype(np.float64)
+        assert_all_finite(X, input_name="X")  # scikit-learn looks for NaN only among objects
+        return X
     # SciPy has no arithmetic for sparse float16.
     return X.astype(np.float32) if sp.issparse(X) and X.dtype == np.float16 else X

@@ -6,6 +6,7 @@ import numpy as np
 
 from .lbfgs import LBFGS
 from .reports import Ending, Outcome
+from .rows import check_finite
 from .training import Trainer
 
 MEND = "Scale the features (StandardScaler), lower learning_rate_init or max_grad_norm."
@@ -17,6 +18,7 @@ def check_usable(outcome: Outcome, trainer: Trainer | LBFGS) -> None:
     if outcome.ending is not Ending.DIVERGED:
         return
     if not np.isfinite(trainer.objective.value(trainer.batches)):
+        check_finite(trainer.batches.rows.span)
         raise ValueError(
             "Training diverged and left no parameters with a finite loss; the estimator stays as it was. "
             + MEND
