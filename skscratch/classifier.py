@@ -14,11 +14,11 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.metrics import check_scoring
 from sklearn.neural_network import MLPClassifier
-from sklearn.utils import check_array, check_consistent_length, check_random_state
+from sklearn.utils import assert_all_finite, check_array, check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from .activations import ACTIVATIONS
-from .batches import compute_dtype
+from .batches import compute_dtype, dtype_to_read
 from .callbacks import (
     Callback,
     CallbackList,
@@ -30,6 +30,7 @@ from .callbacks import (
 from .checks import check_labels, overflow_names
 from .export import to_sklearn
 from .fitting import Fit, FitResult
+from .floating_point import own_errstate
 from .hyperparameters import (
     CONSTRAINTS,
     Hyperparameters,
@@ -382,6 +383,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
+    @own_errstate
     def fit(
         self,
         X: ArrayLike,
@@ -438,6 +440,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
 
     @UnavailableIf(why_no_partial_fit)
     @_fit_context(prefer_skip_nested_validation=True)
+    @own_errstate
     def partial_fit(
         self,
         X: ArrayLike,
@@ -478,8 +481,9 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
             model._partial_fit(X, y, classes, sample_weight)
         return self
 
+    @own_errstate
     def predict(self, X: ArrayLike) -> NDArray:
-        """Return the most likely label of each row.
+        """Return the most likely label of each row, by ``predict_proba``; the first of equally likely ones.
 
         Parameters
         ----------
@@ -489,11 +493,13 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_labels)
-            Labels of the type that y had in training; for multilabel targets a table of 0 and 1.
+            Labels of the type that y had in training; for multilabel targets a table of 0 and 1, with 1 for
+            labels whose probability is above one half.
         """
-        scores = self._scores(X)
-        return self._labels().decode(scores)
+        P = self.predict_proba(X)
+        return self._labels().decode(P)
 
+    @own_errstate
     def predict_proba(self, X: ArrayLike) -> NDArray:
         """Return the probability of each class, or of each label for multilabel targets.
 
@@ -511,6 +517,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         scores = self._scores_per_class(X)
         return LOSSES[self._kind].probabilities(scores)
 
+    @own_errstate
     def predict_log_proba(self, X: ArrayLike) -> NDArray:
         """Return the logarithm of each probability, exact also where the probability rounds to 0.
 
@@ -527,6 +534,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         scores = self._scores_per_class(X)
         return LOSSES[self._kind].log_probabilities(scores)
 
+    @own_errstate
     def decision_function(self, X: ArrayLike) -> NDArray:
         """Return the scores (logits) that the probabilities are computed from.
 
@@ -543,6 +551,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         scores = self._scores(X)
         return scores[:, 0] if scores.shape[1] == 1 else scores
 
+    @own_errstate
     def hidden_activations(self, X: ArrayLike, layer: int = -1) -> NDArray:
         """Return what a hidden layer makes of X: the features that the network has learned.
 
@@ -561,12 +570,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         X = self._check_X(X)
         n_hidden = len(self._sizes) - 2
         check_hidden_layer(layer, n_hidden)
-        network = self._network()
-        with np.errstate(over="ignore", invalid="ignore"):
-            A = activate_rows(network, X, layer)
-        if not np.isfinite(A).all():
-            check_finite(network.layers)
-        return A
+        return activate_rows(self._network(), X, layer)
 
     def to_sklearn(self) -> MLPClassifier:
         """Return scikit-learn's own MLPClassifier with the same predictions, to rounding.
@@ -649,8 +653,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         validation = self._given_validation(labels, X_val, y_val, sample_weight_val)
         network, state = self._resume("warm_start=True") if resume else self._start(X, labels)
         state.begin_cycle()
-        with np.errstate(over="ignore", invalid="ignore"):
-            result = self._prepare(network, state, labels, callbacks).run(rows, validation)
+        result = self._prepare(network, state, labels, callbacks).run(rows, validation)
         self._keep(result, state, resumed=resume)
         self._keep_validation(result, resumed=resume)
         refit = result.refit.records if result.refit else []
@@ -670,8 +673,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         labels = self._labels_for_partial_fit(answers, classes, resume)
         rows = self._rows(X, labels.encode(answers, smoothing=self.label_smoothing), sample_weight)
         network, state = self._resume("partial_fit") if resume else self._start(X, labels)
-        with np.errstate(over="ignore", invalid="ignore"):
-            result = self._prepare(network, state, labels, ()).run_epoch(rows)
+        result = self._prepare(network, state, labels, ()).run_epoch(rows)
         self._keep(result, state, resumed=resume)
         if not resume:
             self._keep_no_validation()
@@ -828,19 +830,29 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     def _check_X(self, X: ArrayLike) -> Any:
         check_is_fitted(self)
         with overflow_names("X"):
-            return _in_numbers(validate_data(self, X, accept_sparse="csr", reset=False))
+            return _in_numbers(
+                validate_data(self, X, accept_sparse="csr", dtype=dtype_to_read(X), reset=False)
+            )
 
     def _check_X_y(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
         check_labels(y, "y")
         with overflow_names("X"):
-            X, y = validate_data(self, X, y, accept_sparse="csr", multi_output=True, reset=reset)
+            X, y = validate_data(
+                self, X, y, accept_sparse="csr", dtype=dtype_to_read(X), multi_output=True, reset=reset
+            )
         return _in_numbers(X), _unwrapped(y)
 
     def _check_validation(self, given: Any, y: Any) -> tuple[Any, Any]:
         """Check X_val and y_val as X and y are checked, but by their own names."""
         check_labels(y, "y_val")
         with overflow_names("X_val"):
-            X = check_array(given, accept_sparse="csr", input_name="X_val", estimator=self)
+            X = check_array(
+                given,
+                accept_sparse="csr",
+                dtype=dtype_to_read(given),
+                input_name="X_val",
+                estimator=self,
+            )
         validate_data(self, given, reset=False, skip_check_array=True)  # the features' number and names
         y = check_array(y, accept_sparse="csr", ensure_2d=False, dtype=None, input_name="y_val")
         check_consistent_length(X, y)
@@ -920,16 +932,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
 
     def _scores(self, X: Any) -> NDArray:
         X = self._check_X(X)
-        with np.errstate(over="ignore", invalid="ignore"):
-            network = self._network()
-            scores = score_rows(network, X)
-        if not np.isfinite(scores).all():
-            check_finite(network.layers)
-            raise ValueError(
-                f"Some scores are not finite in {scores.dtype}: X holds values too large for this network "
-                f"(up to {abs(X).max():g}). Transform X in the same way as for training."
-            )
-        return scores
+        return score_rows(self._network(), X)
 
     def _scores_per_class(self, X: ArrayLike) -> NDArray:
         """Return one score per class: for two classes -z and z, whose sigmoids are the two probabilities."""
@@ -960,6 +963,8 @@ def _in_numbers(X: Any) -> Any:
         raise ValueError(f"X holds dates or durations ({X.dtype}); turn them into numbers first.")
     if X.dtype.kind not in "biuf":
         # A frame with categories comes here as objects; text that is no number is an error.
-        return X.astype(np.float64)
+        X = X.astype(np.float64)
+        assert_all_finite(X, input_name="X")  # scikit-learn looks for NaN only among objects
+        return X
     # SciPy has no arithmetic for sparse float16.
     return X.astype(np.float32) if sp.issparse(X) and X.dtype == np.float16 else X

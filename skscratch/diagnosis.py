@@ -10,6 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from .batches import Batches
 from .history import StopReason, TrainingResult
 from .objective import Objective
+from .rows import refuse_non_finite
 from .settings import Settings
 from .training_state import TrainingState
 
@@ -32,6 +33,7 @@ def check_usable(result: TrainingResult, objective: Objective, batches: Batches)
     if result.stop_reason is not StopReason.DIVERGED:
         return
     if not np.isfinite(objective.value(batches)):
+        refuse_non_finite(batches.rows.span)
         raise ValueError(
             "Training diverged and left no parameters with a finite loss; the estimator stays as it was. "
             + REMEDY

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import isfinite, isnan
 from numbers import Real
 from typing import Any
 
@@ -14,6 +15,8 @@ from sklearn.utils.validation import check_array
 from .checks import overflow_names
 from .targets import ClassWeight, Labels, Targets, class_tables, note_on_numbers, row_factors
 from .team import ALONE, Team
+
+PORTION = 10_000  # rows
 
 
 @dataclass(frozen=True)
@@ -61,10 +64,7 @@ class Rows:
     @property
     def span(self) -> float:
         """The largest absolute value in the rows that take part."""
-        if self.index is None:
-            return _largest(self.X)
-        n_parts = 1 + len(self.index) // 10_000  # so that no copy of X is made
-        return max(_largest(self.X[part]) for part in np.array_split(self.index, n_parts))
+        return largest_entry(self.X, self.index)
 
     def only_positive(self) -> Rows:
         """Leave out rows that weigh nothing: they are as good as absent."""
@@ -85,8 +85,23 @@ class Rows:
         return self.targets.codes if self.index is None else self.targets.codes[self.index]
 
 
-def _largest(X: Any) -> float:
-    return max(float(X.max()), -float(X.min()))
+def largest_entry(X: Any, index: NDArray | None = None) -> float:
+    """Return the largest absolute value in some rows of X, in all of them by default; NaN if it holds one.
+
+    Rows are looked at in portions, so that X is not copied as a whole. Sparse portions have to be copies:
+    SciPy's max and min first sum up duplicates in place, and X shares its buffers with the user's.
+    """
+    n_rows = X.shape[0] if index is None else len(index)
+    portions = (slice(first, first + PORTION) for first in range(0, n_rows, PORTION))
+    parts = (X[portion if index is None else index[portion]] for portion in portions)
+    return float(np.max([max(float(part.max()), -float(part.min())) for part in parts]))
+
+
+def refuse_non_finite(largest: float) -> None:
+    """Raise if the largest entry of X is none: scikit-learn does not look under ``assume_finite=True``."""
+    if not isfinite(largest):
+        found = "NaN" if isnan(largest) else "infinity"
+        raise ValueError(f"X contains {found}. Fill in such values (SimpleImputer), or leave their rows out.")
 
 
 def check_weights(sample_weight: ArrayLike | None, n_rows: int, name: str) -> NDArray | None:

@@ -189,13 +189,15 @@ class Labels:
             )
         return answers.codes
 
-    def decode(self, scores: NDArray) -> NDArray:
-        """Return the most likely label of each row, from scores of shape (n, n_outputs)."""
+    def decode(self, P: NDArray) -> NDArray:
+        """Return the most likely label of each row, the first one of equals, from predict_proba's result.
+
+        Scores that differ may round to equal probabilities, so labels from scores would not always go
+        together with the probabilities. A label of several is there if it is more likely than not.
+        """
         if self.kind == "multilabel":
-            return (scores > 0).astype(int)
-        if self.kind == "binary":
-            return self.classes[(scores[:, 0] > 0).astype(np.intp)]
-        return self.classes[scores.argmax(axis=1)]
+            return (P > 0.5).astype(int)
+        return self.classes[P.argmax(axis=1)]
 
 
 def note_on_numbers(classes: NDArray) -> str:

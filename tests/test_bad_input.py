@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from sklearn import config_context
 from sklearn.datasets import load_iris
 from sklearn.ensemble import BaggingClassifier
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
@@ -858,3 +859,26 @@ def test_the_names_to_choose_from_are_listed_in_one_order_in_every_process():
     refuses(mlp(activation="step"), trains("fit"), "'alrelu', 'elu', 'gelu', .* 'softplus', 'tanh'")
     refuses(mlp(solver="newton"), trains("fit"), "'sgd', 'adam', 'lbfgs'")
     refuses(mlp(learning_rate="fast"), trains("fit"), "'one_cycle', 'cosine', 'constant', 'invscaling'")
+
+
+# Values that are not finite, where scikit-learn does not look for them
+
+
+@pytest.mark.parametrize("form", [np.array, sp.csr_array], ids=["dense", "sparse"])
+@pytest.mark.parametrize(("value", "name"), [(np.nan, "NaN"), (np.inf, "infinity")])
+def test_values_that_are_not_finite_are_called_so_under_assume_finite(value, name, form):
+    bad = form(with_one(X, value))
+    clf = fitted(activation="relu")
+    calls = [clf.predict, clf.predict_proba, clf.predict_log_proba, clf.decision_function]
+    calls += [clf.hidden_activations, lambda bad: clf.fit(bad, Y), lambda bad: clf.partial_fit(bad, Y)]
+    with config_context(assume_finite=True):
+        for call in calls:
+            refuses(clf, lambda clf, call=call: call(bad), f"^X contains {name}. Fill in")
+
+
+def test_infinity_beside_categories_is_an_error_that_says_so():
+    table = pd.DataFrame({"a": X[:, 0], "b": pd.Categorical(list("1234") * 10)})
+    clf = mlp().fit(table, Y)
+    table.loc[3, "a"] = np.inf
+    refuses(clf, lambda clf: clf.predict(table), "X contains infinity")
+    refuses(clf, lambda clf: clf.fit(table, Y), "X contains infinity")
