@@ -22,7 +22,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 
 from .activations import ACTIVATIONS, Activation
 from .arithmetic import on_own_terms
-from .batches import Batches, compute_dtype, dtype_to_read
+from .batches import Batches, as_csr, compute_dtype, dtype_to_read
 from .dropout import Dropped
 from .endings import check_usable, complaint_about
 from .export import to_sklearn
@@ -1092,7 +1092,7 @@ def _all_or_nothing(estimator: ScratchMLPClassifier) -> Iterator[ScratchMLPClass
 
 def _in_numbers(X: Any) -> Any:
     """Return X as CSR if it is sparse, and of a dtype that can be computed with."""
-    X = sp.csr_array(X) if sp.issparse(X) else X
+    X = as_csr(X) if sp.issparse(X) else X
     if X.dtype.kind in "mM":
         raise ValueError(f"X holds dates or durations ({X.dtype}); turn them into numbers first.")
     if X.dtype.kind not in "biuf":
