@@ -59,6 +59,15 @@ def dtype_to_read(X: Any) -> Any:
     return "numeric"
 
 
+def as_csr(X: Any) -> sp.csr_array:
+    """Return sparse X as CSR, which shares the buffers of an X that is CSR already."""
+    X = sp.csr_array(X)
+    if X.indices.dtype != X.indptr.dtype:
+        # SciPy brings them to one type here, once; else it would do so in every slice, or fail there.
+        X = sp.csr_array((X.data, X.indices, X.indptr), shape=X.shape)
+    return X
+
+
 class DenseInput:
     """A batch of dense rows as a[0]: one column per example and a last row of ones."""
 

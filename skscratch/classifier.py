@@ -18,7 +18,7 @@ from sklearn.utils import assert_all_finite, check_array, check_consistent_lengt
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from .activations import ACTIVATIONS
-from .batches import compute_dtype, dtype_to_read
+from .batches import as_csr, compute_dtype, dtype_to_read
 from .callbacks import (
     Callback,
     CallbackList,
@@ -958,7 +958,7 @@ def _unwrapped(y: Any) -> Any:
 
 def _in_numbers(X: Any) -> Any:
     """Return X as CSR if it is sparse, and of a dtype that can be computed with."""
-    X = sp.csr_array(X) if sp.issparse(X) else X
+    X = as_csr(X) if sp.issparse(X) else X
     if X.dtype.kind in "mM":
         raise ValueError(f"X holds dates or durations ({X.dtype}); turn them into numbers first.")
     if X.dtype.kind not in "biuf":

@@ -101,18 +101,15 @@ def convert(scope: Any, operator: Any, container: Any) -> None:
     if mlp._kind == "binary":
         # Two classes have the scores -z and z, whose sigmoids are the two probabilities.
         Z = op.Concat(op.Neg(Z), Z, axis=1)
+    P = op.Softmax(Z, axis=1) if mlp._kind == "multiclass" else op.Sigmoid(Z)
     if mlp._kind == "multilabel":
-        answer = op.Cast(op.Greater(Z, op.number(0)), to=np.int64, output_names=label)
+        answer = op.Cast(op.Greater(P, op.number(0.5)), to=np.int64, output_names=label)
     else:
-        answer = op.Gather(_labels(scope, mlp), op.ArgMax(Z, axis=1, keepdims=0), output_names=label)
-    if container.get_options(mlp, {"raw_scores": False})["raw_scores"]:
-        P = op.Identity(Z, output_names=probabilities)
-    elif mlp._kind == "multiclass":
-        P = op.Softmax(Z, axis=1, output_names=probabilities)
-    else:
-        P = op.Sigmoid(Z, output_names=probabilities)
+        answer = op.Gather(_labels(scope, mlp), op.ArgMax(P, axis=1, keepdims=0), output_names=label)
+    raw = container.get_options(mlp, {"raw_scores": False})["raw_scores"]
+    second = op.Identity(Z if raw else P, output_names=probabilities)
     answer.add_to(scope, container)
-    P.add_to(scope, container)
+    second.add_to(scope, container)
 
 
 def _scores(op: Op, mlp: ScratchMLPClassifier, a: Node, dtype: type) -> Node:

@@ -256,5 +256,5 @@ def test_hidden_activations_are_finite_or_refused_as_scores_are(activation, form
         clf.predict(far)
     clf.coefs_[0][0, 0] = np.nan
     for method in (clf.hidden_activations, clf.predict):
-        with pytest.raises(ValueError, match="coefs_ or intercepts_ were given values that are not finite"):
+        with pytest.raises(ValueError, match=r"coefs_\[0\] holds values that are not finite"):
             method(X)
