@@ -29,6 +29,7 @@ __all__ = [
     "Callback",
     "CallbackList",
     "CallbackSupportMixin",
+    "FitTask",
     "ProgressPrinter",
     "SklearnCallbacks",
     "with_callbacks",
@@ -102,6 +103,43 @@ class SklearnCallbacks:
                 estimator=self._estimator, reconstruction_attributes=self._fitted, **self._data
             )
         )
+
+
+class FitTask:
+    """One call of fit, as scikit-learn's callbacks see it; nothing where there are none.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The one that the callbacks were set on.
+    X, y, sample_weight : array-like
+        What fit was given.
+    """
+
+    def __init__(self, estimator: Any, X: Any, y: Any, sample_weight: Any) -> None:
+        self._estimator = estimator
+        self._context: Any = None
+        if not getattr(estimator, "_skl_callbacks", None):
+            return
+        metadata = None if sample_weight is None else {"sample_weight": sample_weight}
+        self._data = {"X": X, "y": y, "metadata": metadata}
+        # With max_iter="auto" the number of epochs depends on the number of rows.
+        n_epochs = None if estimator.max_iter == "auto" else estimator.max_iter
+        self._context = estimator._init_callback_context(max_subtasks=n_epochs)
+        self._context.call_on_fit_task_begin(estimator=estimator, **self._data)
+
+    def epoch_callbacks(self, fitted: Callable[[], dict]) -> list[Callback]:
+        """Return what passes the epochs on."""
+        if self._context is None:
+            return []
+        return [SklearnCallbacks(self._context, self._estimator, fitted=fitted, **self._data)]
+
+    def end(self) -> None:
+        """Close the task."""
+        if self._context is not None:
+            self._context.call_on_fit_task_end(
+                estimator=self._estimator, reconstruction_attributes={}, **self._data
+            )
 
 
 class CallbackList:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from math import nan
 from typing import Any, Self
 
@@ -12,7 +11,6 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
-from sklearn.metrics import check_scoring
 from sklearn.neural_network import MLPClassifier
 from sklearn.utils import assert_all_finite, check_array, check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
@@ -23,8 +21,8 @@ from .callbacks import (
     Callback,
     CallbackList,
     CallbackSupportMixin,
+    FitTask,
     ProgressPrinter,
-    SklearnCallbacks,
     with_callbacks,
 )
 from .checks import check_labels, overflow_names
@@ -46,9 +44,11 @@ from .losses import LOSSES
 from .network import Layers, Network, check_finite, flat_parameters
 from .prediction import activate_rows, score_rows
 from .rows import Rows, check_weights
+from .scoring import ValidationScore
 from .targets import Answers, ClassWeight, Labels, Targets
 from .team import ALONE, Team
 from .training_state import TrainingState
+from .transaction import Transaction
 from .user_warnings import warn_user
 
 
@@ -434,8 +434,13 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         UserWarning
             If Ctrl-C ended training, and for parameters that the solver has no use for.
         """
-        with self._callback_task(X, y, sample_weight) as callbacks, _all_or_nothing(self) as model:
-            model._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, callbacks(model))
+        with Transaction(self) as transaction:
+            model = transaction.model
+            task = FitTask(self, X, y, sample_weight)
+            callbacks = task.epoch_callbacks(model._fitted_now)
+            model._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, callbacks)
+            transaction.commit()
+            task.end()
         return self
 
     @UnavailableIf(why_no_partial_fit)
@@ -477,8 +482,9 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
             For invalid input; with ``class_weight="balanced"``, which would need the whole of y; and with
             ``solver="lbfgs"``, which needs all rows at once.
         """
-        with _all_or_nothing(self) as model:
-            model._partial_fit(X, y, classes, sample_weight)
+        with Transaction(self) as transaction:
+            transaction.model._partial_fit(X, y, classes, sample_weight)
+            transaction.commit()
         return self
 
     @own_errstate
@@ -618,7 +624,9 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         # The flat vector holds the same numbers as coefs_ and intercepts_; it is stored once. A copy, in
         # another process perhaps, belongs to no team.
         left_out = {"_flat", "_team"}
-        return {name: value for name, value in super().__getstate__().items() if name not in left_out}
+        state = {name: value for name, value in super().__getstate__().items() if name not in left_out}
+        # Curves grow in place; those of a copy must not grow with them.
+        return {name: value[:] if isinstance(value, list) else value for name, value in state.items()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -723,45 +731,18 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         self._publish_network(network)
         return network
 
-    def _score_on(self, rows: Rows) -> Callable[[], float] | None:
-        """Return what scores the parameters as they are when it is called; None to watch the loss."""
+    def _score_on(self, rows: Rows) -> Callable[[], Any] | None:
+        """Return what scores the current parameters on these rows; None if the loss is monitored."""
         if self.scoring == "loss":
             return None
-        # The scorer is shown a copy of this estimator, whose coefs_ are views of the parameters in
-        # training. It knows no feature names, because the rows that it is shown have none.
-        shown = copy.copy(self)
-        shown.__dict__.pop("feature_names_in_", None)
-        scorer = check_scoring(shown, self.scoring)
         index = slice(None) if rows.index is None else rows.index
-        X, y = rows.X[index], self._labels().from_codes(rows.codes())
-        weights = {} if rows.weights is None else {"sample_weight": rows.weights[index]}
+        weights = None if rows.weights is None else rows.weights[index]
+        y = self._labels().from_codes(rows.codes())
+        return ValidationScore(self, self._give_parameters, rows.X[index], y, weights)
 
-        def score() -> float:
-            try:
-                return scorer(shown, X, y, **weights)
-            except TypeError as error:
-                if weights and "sample_weight" in str(error):
-                    raise ValueError(
-                        f"scoring={self.scoring!r} takes no sample_weight, but the validation rows have "
-                        "weights. Give it a parameter sample_weight, or watch another score."
-                    ) from error
-                raise
-
-        return score
-
-    @contextmanager
-    def _callback_task(self, X: Any, y: Any, sample_weight: Any) -> Iterator[Callable[[Any], list[Callback]]]:
-        """Open the task that scikit-learn's callbacks see; yield what makes their listener, if any."""
-        if not getattr(self, "_skl_callbacks", None):
-            yield lambda model: []
-            return
-        data = {"X": X, "y": y}
-        data["metadata"] = None if sample_weight is None else {"sample_weight": sample_weight}
-        # With max_iter="auto" the number of epochs depends on the number of rows.
-        context = self._init_callback_context(max_subtasks=None if self.max_iter == "auto" else self.max_iter)
-        context.call_on_fit_task_begin(estimator=self, **data)
-        yield lambda model: [SklearnCallbacks(context, self, fitted=model._fitted_now, **data)]
-        context.call_on_fit_task_end(estimator=self, reconstruction_attributes={}, **data)
+    def _give_parameters(self, other: ScratchMLPClassifier) -> None:
+        """Give another estimator a copy of the current parameters."""
+        other._publish_network(self._network_over(self._network().theta.copy()))
 
     def _fitted_now(self) -> dict[str, Any]:
         """Return what a copy of this estimator needs in order to predict with the present parameters."""
@@ -790,11 +771,13 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         self.alpha_ = result.alpha
         self.out_activation_ = LOSSES[self._kind].out_activation
         self.t_ = (self.t_ if resumed else 0) + sum(record.n_rows for record in records)
-        self.loss_curve_ = self._so_far("loss_curve_", resumed) + [record.loss for record in records]
+        losses = [record.loss for record in records]
         rates = [record.learning_rate for record in records if record.learning_rate is not None]
-        self.learning_rate_curve_ = self._so_far("learning_rate_curve_", resumed) + rates
-        self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else result.loss
-        self.best_loss_ = min(self.loss_curve_, default=self.loss_)
+        best = self.best_loss_ if resumed else None
+        self._extend("learning_rate_curve_", rates, resumed)
+        curve = self._extend("loss_curve_", losses, resumed)
+        self.loss_ = curve[-1] if curve else result.loss
+        self.best_loss_ = min(curve, default=self.loss_) if best is None else min([best, *losses])
 
     def _keep_validation(self, result: FitResult, *, resumed: bool) -> None:
         if not self.early_stopping:
@@ -807,8 +790,8 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
             ("validation_loss_curve_", [record.validation_loss for record in validated]),
             ("validation_scores_", [record.score for record in validated]),
         ):
-            before = self._so_far(name, resumed)
-            setattr(self, name, before + [nan] * (n_before - len(before)) + values)
+            curve = self._extend(name, [], resumed)
+            curve += [nan] * (n_before - len(curve)) + values
         self.best_iter_ = result.search.best_epoch or None
         self.best_validation_score_ = result.search.best_score
 
@@ -816,9 +799,13 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         self.validation_loss_curve_ = self.validation_scores_ = None
         self.best_validation_score_ = self.best_iter_ = None
 
-    def _so_far(self, name: str, resumed: bool) -> list:
-        """Return the curve so far; it is empty where a new training begins."""
-        return list(getattr(self, name, None) or []) if resumed else []
+    def _extend(self, name: str, values: list, resumed: bool) -> list:
+        """Add values to a curve, or begin it where a new training begins; return the curve."""
+        curve = getattr(self, name, None) if resumed else None
+        if curve is None:
+            setattr(self, name, curve := [])
+        curve += values
+        return curve
 
     # ------------------------------------------------------------------------------------------------
     # Checks of what the user passes
@@ -938,15 +925,6 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         """Return one score per class: for two classes -z and z, whose sigmoids are the two probabilities."""
         scores = self._scores(X)
         return np.hstack([-scores, scores]) if self._kind == "binary" else scores
-
-
-@contextmanager
-def _all_or_nothing(estimator: ScratchMLPClassifier) -> Iterator[ScratchMLPClassifier]:
-    """Work on a shallow copy, whose attributes become the estimator's own only if nothing was raised."""
-    model = object.__new__(type(estimator))
-    model.__dict__ |= estimator.__dict__
-    yield model
-    estimator.__dict__ = model.__dict__
 
 
 def _unwrapped(y: Any) -> Any:

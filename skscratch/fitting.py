@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -91,7 +92,7 @@ class Fit:
         state: TrainingState,
         team: Team,
         callbacks: Callback,
-        score_on: Callable[[Rows], Callable[[], float] | None],
+        score_on: Callable[[Rows], Callable[[], Any] | None],
     ) -> None:
         self._asked, self._network, self._labels, self._state = asked, network, labels, state
         self._team, self._callbacks, self._score_on = team, callbacks, score_on

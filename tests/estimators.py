@@ -23,6 +23,16 @@ def mlp(**params):
     return ScratchMLPClassifier(**given | params)
 
 
+LBFGS_ONLY = {
+    "solver": "lbfgs",
+    "batch_size": "auto",
+    "learning_rate": "one_cycle",
+    "learning_rate_init": "auto",
+    "n_iter_no_change": "auto",
+}
+"""What L-BFGS has no use for, set back to its defaults."""
+
+
 def default_mlp(**params):
     """Return a small network that is trained by the defaults, but for ten epochs."""
     given = {"hidden_layer_sizes": (7, 6), "max_iter": 10, "n_iter_no_change": np.inf, "random_state": 0}
