@@ -19,6 +19,7 @@ X is cast while it is gathered; the whole of it is never copied.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -38,6 +39,33 @@ def compute_dtype(dtype: np.dtype) -> np.dtype:
     small_float = dtype.kind == "f" and dtype.itemsize <= 4
     small_integer = dtype.kind in "biu" and dtype.itemsize <= 2
     return np.dtype(np.float32 if small_float or small_integer else np.float64)
+
+
+def dtype_to_read(X: Any) -> Any:
+    """Return the dtype that scikit-learn is to read X in; "numeric" leaves numbers as they are.
+
+    By itself it reads numbers that are written out as text from objects only, and every frame with one of
+    pandas' nullable columns in float64.
+    """
+    if isinstance(X, list | tuple):
+        X = np.asarray(X)
+    if getattr(getattr(X, "dtype", None), "kind", None) in ("S", "U"):
+        return np.float64
+    columns = list(X.dtypes) if hasattr(X, "columns") else []
+    dtypes = [getattr(dtype, "numpy_dtype", dtype) for dtype in columns]
+    nullable = any(hasattr(dtype, "numpy_dtype") for dtype in columns)
+    if nullable and all(isinstance(dtype, np.dtype) and dtype.kind in "biuf" for dtype in dtypes):
+        return compute_dtype(np.result_type(*dtypes))
+    return "numeric"
+
+
+def as_csr(X: Any) -> sp.csr_array:
+    """Return sparse X as CSR, which shares the buffers of an X that is CSR already."""
+    X = sp.csr_array(X)
+    if X.indices.dtype != X.indptr.dtype:
+        # SciPy brings them to one type here, once; else it would do so in every slice, or fail there.
+        X = sp.csr_array((X.data, X.indices, X.indptr), shape=X.shape)
+    return X
 
 
 class DenseInput:
@@ -130,7 +158,11 @@ class SparseRows:
 
     def gather(self, rows: NDArray | slice, n_rows: int) -> Sequence[Input]:
         """Return n_rows rows of X as batches."""
-        x = self.X[rows].astype(self._dtype, copy=False)
+        x = self.X[rows]  # a copy, so it may be worked on in place
+        if x.dtype != self._dtype:
+            # Entries at one place are summed in X's own dtype, as toarray() does: True and True are True.
+            x.sum_duplicates()
+            x.data = x.data.astype(self._dtype)
         if n_rows == self._batch_size:
             return [SparseInput(x)]
         starts = range(0, n_rows, self._batch_size)

@@ -4,63 +4,52 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
 from math import nan
-from operator import is_
 from typing import Any, Self
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring
 from sklearn.neural_network import MLPClassifier
-from sklearn.utils import check_random_state
+from sklearn.utils import assert_all_finite, check_array, check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
-from .activations import ACTIVATIONS, Activation
-from .batches import Batches, compute_dtype
-from .dropout import Dropped
-from .endings import check_usable, complaint_about
+from .activations import ACTIVATIONS
+from .batches import as_csr, compute_dtype, dtype_to_read
+from .callbacks import (
+    Callback,
+    CallbackList,
+    CallbackSupportMixin,
+    ProgressPrinter,
+    SklearnCallbacks,
+    with_callbacks,
+)
+from .checks import check_labels, overflow_names
 from .export import to_sklearn
-from .lbfgs import LBFGS
-from .listeners import Audience, CallbackListener, CallbackSupportMixin, Printer, with_callbacks
-from .losses import LOSSES
-from .network import Layers, Network, flat_parameters
-from .notices import notify
-from .objective import Objective
-from .optimizers import SGD, Adam, Optimizer
-from .parameters import (
+from .fitting import Fit, FitResult
+from .floating_point import own_errstate
+from .hyperparameters import (
     CONSTRAINTS,
+    Hyperparameters,
     UnavailableIf,
     activation_names,
+    check_first,
+    check_hidden_layer,
     check_solver_can_use,
-    closing_course,
-    closing_epochs,
-    course_of_rate,
-    dropout_rates,
-    epochs_of_patience,
     hidden_sizes,
-    number_of_epochs,
-    penalty_strength,
-    rows_per_batch,
-    tuning_epoch,
     why_no_partial_fit,
 )
-from .penalty import Tuning, rows_worth
+from .losses import LOSSES
+from .network import Layers, Network, check_finite, flat_parameters
 from .prediction import activate_rows, score_rows
-from .reports import Ending, Listener, Outcome
-from .rows import Rows, check_weights, split_off_validation, weigh_classes
-from .schedules import Adaptive, Annealed, Constant, Cosine, InverseScaling, OneCycle, Schedule
-from .state import TrainingState
-from .stopping import Patience
+from .rows import Rows, check_weights
 from .targets import Answers, ClassWeight, Labels, Targets
 from .team import ALONE, Team
-from .training import Trainer, Validation
-
-VALIDATION_CHUNK = 512
+from .training_state import TrainingState
+from .user_warnings import warn_user
 
 
 class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
@@ -394,6 +383,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
+    @own_errstate
     def fit(
         self,
         X: ArrayLike,
@@ -444,12 +434,13 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         UserWarning
             If Ctrl-C ended training, and for parameters that the solver has no use for.
         """
-        with self._callback_task(X, y, sample_weight) as listen, _all_or_nothing(self) as model:
-            model._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, listen)
+        with self._callback_task(X, y, sample_weight) as callbacks, _all_or_nothing(self) as model:
+            model._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, callbacks(model))
         return self
 
     @UnavailableIf(why_no_partial_fit)
     @_fit_context(prefer_skip_nested_validation=True)
+    @own_errstate
     def partial_fit(
         self,
         X: ArrayLike,
@@ -490,8 +481,9 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
             model._partial_fit(X, y, classes, sample_weight)
         return self
 
+    @own_errstate
     def predict(self, X: ArrayLike) -> NDArray:
-        """Return the most likely label of each row.
+        """Return the most likely label of each row, by ``predict_proba``; the first of equally likely ones.
 
         Parameters
         ----------
@@ -501,11 +493,13 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_labels)
-            Labels of the type that y had in training; for multilabel targets a table of 0 and 1.
+            Labels of the type that y had in training; for multilabel targets a table of 0 and 1, with 1 for
+            labels whose probability is above one half.
         """
-        scores = self._scores(X)
-        return self._labels().decode(scores)
+        P = self.predict_proba(X)
+        return self._labels().decode(P)
 
+    @own_errstate
     def predict_proba(self, X: ArrayLike) -> NDArray:
         """Return the probability of each class, or of each label for multilabel targets.
 
@@ -523,6 +517,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         scores = self._scores_per_class(X)
         return LOSSES[self._kind].probabilities(scores)
 
+    @own_errstate
     def predict_log_proba(self, X: ArrayLike) -> NDArray:
         """Return the logarithm of each probability, exact also where the probability rounds to 0.
 
@@ -539,6 +534,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         scores = self._scores_per_class(X)
         return LOSSES[self._kind].log_probabilities(scores)
 
+    @own_errstate
     def decision_function(self, X: ArrayLike) -> NDArray:
         """Return the scores (logits) that the probabilities are computed from.
 
@@ -555,6 +551,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         scores = self._scores(X)
         return scores[:, 0] if scores.shape[1] == 1 else scores
 
+    @own_errstate
     def hidden_activations(self, X: ArrayLike, layer: int = -1) -> NDArray:
         """Return what a hidden layer makes of X: the features that the network has learned.
 
@@ -572,11 +569,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         """
         X = self._check_X(X)
         n_hidden = len(self._sizes) - 2
-        if not -n_hidden <= layer < n_hidden:
-            raise ValueError(
-                f"layer={layer} is out of range: the network has {n_hidden} hidden layer(s), numbered from "
-                "0; negative numbers count from the last one."
-            )
+        check_hidden_layer(layer, n_hidden)
         return activate_rows(self._network(), X, layer)
 
     def to_sklearn(self) -> MLPClassifier:
@@ -612,15 +605,28 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         tags.classifier_tags.multi_label = True
         return tags
 
+    def __sklearn_clone__(self) -> Any:
+        if self._team is not ALONE:
+            raise ValueError(
+                "A clone that is made inside data_parallel would train alone on every rank, and so would a "
+                "search, a cross-validation or an ensemble, which train clones. Call fit of the estimator "
+                "itself; to train several, clone it before the block and give each clone a block of its own."
+            )
+        return super().__sklearn_clone__()
+
     def __getstate__(self) -> dict[str, Any]:
-        # The flat vector holds the same numbers as coefs_ and intercepts_; it is stored once.
-        return {name: value for name, value in super().__getstate__().items() if name != "_flat"}
+        # The flat vector holds the same numbers as coefs_ and intercepts_; it is stored once. A copy, in
+        # another process perhaps, belongs to no team.
+        left_out = {"_flat", "_team"}
+        return {name: value for name, value in super().__getstate__().items() if name not in left_out}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         if self.__sklearn_is_fitted__():
-            # A copy holds each array by itself; bring them back into one vector.
-            self._publish_network(self._network())
+            # A copy holds each array by itself; bring them back into one vector. Replaced ones that do not
+            # fit the network stay as they are: an error of theirs belongs to their use.
+            with suppress(ValueError):
+                self._publish_network(self._network())
 
     # ------------------------------------------------------------------------------------------------
     # Training
@@ -633,228 +639,89 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         X_val: Any,
         y_val: Any,
         sample_weight_val: Any,
-        listen: Callable[[Any], list[Listener]],
+        callbacks: Sequence[Callback],
     ) -> None:
+        self._team.check(vars(self), X_val=X_val, y_val=y_val)
         check_solver_can_use(self)
-        warm = self.warm_start and self.__sklearn_is_fitted__()
-        X, y = self._check_X_y(X, y, reset=not warm)
+        resume = self.warm_start and self.__sklearn_is_fitted__()
+        X, y = self._check_X_y(X, y, reset=not resume)
         answers = Answers.read(y)
         labels = self._team.unite(Labels.of_classes(answers.present, multilabel=answers.multilabel))
-        if warm:
+        if resume:
             self._check_classes_unchanged(labels, "fit with warm_start=True")
         rows = self._rows(X, labels.encode(answers, smoothing=self.label_smoothing), sample_weight)
-        held_out = self._given_validation(labels, X_val, y_val, sample_weight_val)
-        state, theta = self._take_up() if warm else self._begin(X, labels)
-        if warm:
-            self._check_activation_unchanged()
-        state.begin_course()
-        network, rng = self._network_in_training(theta, state)
-        session = _Session(network, state, rng, Audience([*self._printers(), *listen(self)]))
-        with np.errstate(over="ignore", invalid="ignore"):
-            trainer, outcome = self._train(session, labels, rows, held_out)
-            self._judge_ending(outcome, trainer)
-        self._publish_fit(outcome, trainer, goes_on=warm)
+        validation = self._given_validation(labels, X_val, y_val, sample_weight_val)
+        network, state = self._resume("warm_start=True") if resume else self._start(X, labels)
+        state.begin_cycle()
+        result = self._prepare(network, state, labels, callbacks).run(rows, validation)
+        self._keep(result, state, resumed=resume)
+        self._keep_validation(result, resumed=resume)
+        refit = result.refit.records if result.refit else []
+        self.n_iter_ = len(result.search.records)
+        self.t_ += sum(record.n_rows for record in refit)
+        self.closing_loss_curve_ = [record.loss for record in refit] or None
 
     def _partial_fit(self, X: Any, y: Any, classes: Any, sample_weight: Any) -> None:
-        goes_on = self.__sklearn_is_fitted__()
-        if goes_on:
+        resume = self.__sklearn_is_fitted__()
+        if resume:
             # scikit-learn checks parameters in the first call only; set_params may have changed them.
             self._validate_params()
+        self._team.check(vars(self))
         check_solver_can_use(self)
-        X, y = self._check_X_y(X, y, reset=not goes_on)
+        X, y = self._check_X_y(X, y, reset=not resume)
         answers = Answers.read(y, part=True)
-        labels = self._labels_for_partial_fit(answers, classes, goes_on)
-        training = self._rows(X, labels.encode(answers, smoothing=self.label_smoothing), sample_weight)
-        training, _ = weigh_classes(self.class_weight, labels, training, None)
-        state, theta = self._take_up() if goes_on else self._begin(X, labels)
-        network, rng = self._network_in_training(theta, state)
-        n_epochs = None if self.max_iter == "auto" else int(self.max_iter)
-        session = _Session(network, state, rng, Audience(self._printers()))
-        trainer = self._trainer(session, training, n_epochs)
-        with np.errstate(over="ignore", invalid="ignore"):
-            outcome = trainer.run(1, None, listener=session.listener)
-            self._judge_ending(outcome, trainer)
-        self._publish_outcome(outcome, trainer, goes_on=goes_on)
-        if not goes_on:
-            self._publish_no_validation()
+        labels = self._labels_for_partial_fit(answers, classes, resume)
+        rows = self._rows(X, labels.encode(answers, smoothing=self.label_smoothing), sample_weight)
+        network, state = self._resume("partial_fit") if resume else self._start(X, labels)
+        result = self._prepare(network, state, labels, ()).run_epoch(rows)
+        self._keep(result, state, resumed=resume)
+        if not resume:
+            self._keep_no_validation()
             self.closing_loss_curve_ = None
-        self.n_iter_ = (self.n_iter_ if goes_on else 0) + len(outcome.reports)
+        self.n_iter_ = (self.n_iter_ if resume else 0) + len(result.search.records)
 
-    def _train(
-        self, session: _Session, labels: Labels, rows: Rows, held_out: Rows | None
-    ) -> tuple[Trainer | LBFGS, Outcome]:
-        """Train on the rows; where some of them are split off to judge, close with all of them."""
-        training, splits = rows, self.early_stopping and held_out is None
-        if splits:
-            rng = np.random.default_rng(session.state.split_seed)
-            training, held_out = split_off_validation(rows, labels, self.validation_fraction, rng, self._team)
-        training, weighed = weigh_classes(self.class_weight, labels, training, held_out)
-        n_epochs = self._number_of_epochs(training)
-        # A warm start is to go on with the same validation rows: they have to stay unseen.
-        closes = splits and not self.warm_start
-        n_closing = closing_epochs(n_epochs, self.learning_rate) if closes else 0
-        trainer, outcome = self._run(session, training, weighed, held_out, n_epochs - n_closing)
-        n_closing = min(n_closing, len(outcome.reports))
-        if n_closing and outcome.ending in (Ending.CONVERGED, Ending.MAX_ITER):
-            del trainer  # and its buffers with it
-            rows, _ = weigh_classes(self.class_weight, labels, rows, None)
-            trainer = self._close(session, rows, n_closing, outcome)
-        return trainer, outcome
+    def _prepare(
+        self, network: Network, state: TrainingState, labels: Labels, callbacks: Sequence[Callback]
+    ) -> Fit:
+        printers = [ProgressPrinter()] if self.verbose else []
+        return Fit(
+            Hyperparameters.of(self),
+            network,
+            labels,
+            state,
+            self._team,
+            CallbackList([*printers, *callbacks], self._team),
+            self._score_on,
+        )
 
-    def _run(
-        self, session: _Session, training: Rows, weighed: Rows | None, held_out: Rows | None, n_epochs: int
-    ) -> tuple[Trainer | LBFGS, Outcome]:
-        """Train for up to n_epochs; where rows are held out, they judge."""
-        if self.solver == "lbfgs":
-            session.state.solver, session.state.memory = self.solver, {}
-            objective, batches = self._objective(session, training)
-            lbfgs = LBFGS(objective, batches, session.state, tol=self.tol, max_fun=self.max_fun)
-            return lbfgs, lbfgs.run(n_epochs, session.listener)
-        trainer = self._trainer(session, training, n_epochs)
-        validation = self._validation(trainer.objective, weighed, held_out)
-        return trainer, trainer.run(n_epochs, self._patience(trainer), validation, session.listener)
-
-    def _close(self, session: _Session, rows: Rows, n_epochs: int, outcome: Outcome) -> Trainer:
-        """Go on from the best epoch with all rows, those that judged it included."""
-        state = session.state
-        # The velocity belongs to the last epoch's parameters, not to the best one's.
-        state.memory, state.schedule_start = {}, state.epoch
-        outcome.close()
-        course = closing_course(self.learning_rate, self.learning_rate_init, self.solver)
-        trainer = self._trainer(session, rows, n_epochs, course)
-        trainer.run(n_epochs, None, listener=session.listener, after=outcome)
-        return trainer
-
-    def _begin(self, X: Any, labels: Labels) -> tuple[TrainingState, NDArray]:
-        """Return the state of a training that has not begun, and new parameters."""
+    def _start(self, X: Any, labels: Labels) -> tuple[Network, TrainingState]:
+        """Return a new network, and the state of a training that has not begun."""
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         seeds = np.random.SeedSequence(seed).spawn(1 + self._team.size)
         for_weights, *for_training = map(np.random.default_rng, seeds)
         self.classes_, self._kind = labels.classes, labels.kind
         self._sizes = (X.shape[1], *hidden_sizes(self.hidden_layer_sizes), labels.n_outputs)
-        state = TrainingState(rng=for_training[self._team.rank].bit_generator.state, split_seed=seed)
-        theta = np.empty(Layers.length(self._sizes), compute_dtype(X.dtype))
-        Network(self._sizes, self._hidden_functions(), theta).draw(for_weights)
-        return state, theta
-
-    def _take_up(self) -> tuple[TrainingState, NDArray]:
-        """Return copies of the state of the training so far and of the fitted parameters."""
-        wanted, fitted = hidden_sizes(self.hidden_layer_sizes), self._sizes[1:-1]
-        if wanted != fitted:
-            raise ValueError(
-                f"hidden_layer_sizes is {wanted}, but the network that training would go on with has "
-                f"{fitted}. Set it back, or train a new network with a clone of this estimator."
-            )
-        return TrainingState(**copy.deepcopy(self._training_state)), self._network().theta.copy()
-
-    def _network_in_training(
-        self, theta: NDArray, state: TrainingState
-    ) -> tuple[Network, np.random.Generator]:
-        """Return the network over theta, with dropout if asked for, and the source of all random choices."""
-        rng = np.random.default_rng()
-        rng.bit_generator.state = state.rng
-        functions = self._hidden_functions()
-        rates = dropout_rates(self.dropout, len(functions))
-        dropped = [
-            Dropped(phi, rate, rng) if rate else phi for phi, rate in zip(functions, rates, strict=True)
-        ]
-        self._team.agree(theta)
-        network = Network(self._sizes, dropped, theta)
-        self._publish_network(network)
-        return network, rng
-
-    def _hidden_functions(self) -> list[Activation]:
         self._activations = activation_names(self.activation, len(self._sizes) - 2)
-        return [ACTIVATIONS[name] for name in self._activations]
+        theta = np.empty(Layers.length(self._sizes), compute_dtype(X.dtype))
+        network = self._network_over(theta)
+        network.draw(for_weights)
+        state = TrainingState(rng=for_training[self._team.rank], split_seed=seed)
+        return self._share(network, state), state
 
-    def _objective(self, session: _Session, rows: Rows) -> tuple[Objective, Batches]:
-        (n_rows,) = self._team.total(rows.n_rows)
-        loss, batch_size = LOSSES[self._kind], rows_per_batch(self.batch_size, n_rows)
-        batches = Batches(rows, batch_size, loss, session.network, self._team)
-        n_worth = rows_worth(batches.n_team_rows, batches.weight_sum, batches.square_sum)
-        alpha = penalty_strength(self.alpha, session.state.precision, n_worth)
-        return Objective(session.network, loss, alpha), batches
+    def _resume(self, caller: str) -> tuple[Network, TrainingState]:
+        """Return copies of the fitted network and of the state of its training."""
+        self._check_architecture_unchanged(caller)
+        fitted = self._network()
+        check_finite(fitted.layers)
+        network = self._network_over(fitted.theta.copy())
+        state = TrainingState.from_dict(self._training_state)
+        return self._share(network, state), state
 
-    def _number_of_epochs(self, rows: Rows) -> int:
-        (n_rows,) = self._team.total(rows.n_rows)
-        n_batches = -(-n_rows // rows_per_batch(self.batch_size, n_rows))
-        return number_of_epochs(self.max_iter, self.solver, self.learning_rate, n_batches)
-
-    def _printers(self) -> list[Listener]:
-        return [Printer()] if self.verbose else []
-
-    def _trainer(
-        self, session: _Session, rows: Rows, n_epochs: int | None, course: tuple[Any, float] | None = None
-    ) -> Trainer:
-        """Return the trainer of n_epochs; None where no end of them is in sight.
-
-        The course of the learning rate and its initial value are the user's, unless they are given.
-        """
-        objective, batches = self._objective(session, rows)
-        learning_rate, eta_0 = course or course_of_rate(
-            self.learning_rate, self.learning_rate_init, self.solver, n_epochs
-        )
-        schedule = self._schedule(learning_rate, eta_0, n_epochs or 0, session.state)
-        return Trainer(
-            objective,
-            self._optimizer(objective, session.state),
-            schedule,
-            batches,
-            session.state,
-            session.rng,
-            eta_0=eta_0,
-            momentum=self.momentum,
-            shuffle=self.shuffle,
-            max_grad_norm=self.max_grad_norm,
-            tuning=None if course else self._tuning(session, schedule, n_epochs or 0),
-        )
-
-    def _tuning(self, session: _Session, schedule: Schedule, n_epochs: int) -> Tuning | None:
-        """Return what sets alpha="auto" on the way; there is one where the rate comes down by itself."""
-        due = tuning_epoch(n_epochs) if self.alpha == "auto" and schedule.anneals else None
-        if due is None:
-            return None
-        undropped = Network(self._sizes, self._hidden_functions(), session.network.theta)
-        return Tuning(undropped, session.state, n_epochs, due)
-
-    def _optimizer(self, objective: Objective, state: TrainingState) -> Optimizer:
-        """Return the optimizer, with its memory where the same one was at work before."""
-        optimizer: Optimizer
-        memory = state.memory if state.solver == self.solver else None
-        if self.solver == "sgd":
-            optimizer = SGD(objective, nesterov=self.nesterovs_momentum, memory=memory)
-        else:
-            optimizer = Adam(
-                objective, beta_1=self.beta_1, beta_2=self.beta_2, epsilon=self.epsilon, memory=memory
-            )
-        state.solver, state.memory = self.solver, optimizer.memory
-        return optimizer
-
-    def _schedule(self, learning_rate: Any, eta_0: float, n_epochs: int, state: TrainingState) -> Schedule:
-        if callable(learning_rate):
-            return Annealed(n_epochs, learning_rate, state.schedule_start)
-        schedules: dict[str, Callable[[], Schedule]] = {
-            "constant": Constant,
-            "invscaling": lambda: InverseScaling(self.power_t),
-            "adaptive": lambda: Adaptive(eta_0, state),
-            "cosine": lambda: Cosine(n_epochs, state.schedule_start),
-            "one_cycle": lambda: OneCycle(n_epochs, state.schedule_start),
-        }
-        return schedules[learning_rate]()
-
-    def _patience(self, trainer: Trainer) -> Patience | None:
-        """Return the patience, but none on the training loss where the rate comes down by itself."""
-        if trainer.schedule.anneals and not self.early_stopping:
-            return None
-        return Patience(epochs_of_patience(self.n_iter_no_change, self.learning_rate), self.tol)
-
-    def _validation(
-        self, objective: Objective, weighed: Rows | None, held_out: Rows | None
-    ) -> Validation | None:
-        if weighed is None or held_out is None:
-            return None
-        batches = Batches(weighed, VALIDATION_CHUNK, objective.loss, objective.network, self._team)
-        return Validation(objective, batches, self._score_on(held_out))
+    def _share(self, network: Network, state: TrainingState) -> Network:
+        """Give all processes the same parameters, and publish them as coefs_ and intercepts_."""
+        self._team.agree(network.theta, vars(state), self._labels())
+        self._publish_network(network)
+        return network
 
     def _score_on(self, rows: Rows) -> Callable[[], float] | None:
         """Return what scores the parameters as they are when it is called; None to watch the loss."""
@@ -883,7 +750,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         return score
 
     @contextmanager
-    def _callback_task(self, X: Any, y: Any, sample_weight: Any) -> Iterator[Callable[[Any], list[Listener]]]:
+    def _callback_task(self, X: Any, y: Any, sample_weight: Any) -> Iterator[Callable[[Any], list[Callback]]]:
         """Open the task that scikit-learn's callbacks see; yield what makes their listener, if any."""
         if not getattr(self, "_skl_callbacks", None):
             yield lambda model: []
@@ -893,7 +760,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         # With max_iter="auto" the number of epochs depends on the number of rows.
         context = self._init_callback_context(max_subtasks=None if self.max_iter == "auto" else self.max_iter)
         context.call_on_fit_task_begin(estimator=self, **data)
-        yield lambda model: [CallbackListener(context, self, fitted=model._fitted_now, **data)]
+        yield lambda model: [SklearnCallbacks(context, self, fitted=model._fitted_now, **data)]
         context.call_on_fit_task_end(estimator=self, reconstruction_attributes={}, **data)
 
     def _fitted_now(self) -> dict[str, Any]:
@@ -913,77 +780,83 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         # The vector of all parameters, for as long as these are the arrays in coefs_ and intercepts_.
         self._flat = [network.theta, *self.coefs_, *self.intercepts_]
 
-    def _publish_fit(self, outcome: Outcome, trainer: Trainer | LBFGS, *, goes_on: bool) -> None:
-        state, closing = trainer.state, outcome.take_closing()
-        # The curves tell of the epochs that were judged, so the closing ones are not counted either.
-        state.epoch -= len(closing)
-        if outcome.ending is Ending.MAX_ITER:
-            # The course of the learning rate is complete, whatever max_iter the next one has.
-            state.schedule_start = state.epoch
-        self._publish_outcome(outcome, trainer, goes_on=goes_on)
-        self._publish_validation(outcome, goes_on=goes_on)
-        self.n_iter_ = len(outcome.reports)
-        self.t_ += sum(report.n_rows for report in closing)
-        self.closing_loss_curve_ = [report.loss for report in closing] or None
-
-    def _publish_outcome(self, outcome: Outcome, trainer: Trainer | LBFGS, *, goes_on: bool) -> None:
-        reports = outcome.reports
-        self._training_state, self._n_rows = vars(trainer.state), trainer.batches.n_team_rows
+    def _keep(self, result: FitResult, state: TrainingState, *, resumed: bool) -> None:
+        """Publish what fit and partial_fit have in common, and warn of what the user should know."""
+        if diagnosis := result.diagnosis:
+            warn_user(diagnosis.message, diagnosis.category)
+        records = result.search.records
+        self._training_state, self._n_rows = state.to_dict(), result.n_rows
         self.n_layers_, self.n_outputs_ = len(self._sizes), self._sizes[-1]
-        self.alpha_ = trainer.objective.alpha
-        self.out_activation_ = trainer.objective.loss.out_activation
-        self.t_ = (self.t_ if goes_on else 0) + sum(r.n_rows for r in reports)
-        self.loss_curve_ = self._so_far("loss_curve_", goes_on) + [r.loss for r in reports]
-        rates = [r.learning_rate for r in reports if r.learning_rate is not None]
-        self.learning_rate_curve_ = self._so_far("learning_rate_curve_", goes_on) + rates
-        self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else trainer.objective.value(trainer.batches)
+        self.alpha_ = result.alpha
+        self.out_activation_ = LOSSES[self._kind].out_activation
+        self.t_ = (self.t_ if resumed else 0) + sum(record.n_rows for record in records)
+        self.loss_curve_ = self._so_far("loss_curve_", resumed) + [record.loss for record in records]
+        rates = [record.learning_rate for record in records if record.learning_rate is not None]
+        self.learning_rate_curve_ = self._so_far("learning_rate_curve_", resumed) + rates
+        self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else result.loss
         self.best_loss_ = min(self.loss_curve_, default=self.loss_)
 
-    def _publish_validation(self, outcome: Outcome, *, goes_on: bool) -> None:
+    def _keep_validation(self, result: FitResult, *, resumed: bool) -> None:
         if not self.early_stopping:
-            self._publish_no_validation()
+            self._keep_no_validation()
             return
         self.best_loss_ = None
-        judged = [r for r in outcome.reports if r.score is not None]
-        n_before = len(self.loss_curve_) - len(outcome.reports)
+        validated = [record for record in result.search.records if record.score is not None]
+        n_before = len(self.loss_curve_) - len(result.search.records)
         for name, values in (
-            ("validation_loss_curve_", [r.validation_loss for r in judged]),
-            ("validation_scores_", [r.score for r in judged]),
+            ("validation_loss_curve_", [record.validation_loss for record in validated]),
+            ("validation_scores_", [record.score for record in validated]),
         ):
-            before = self._so_far(name, goes_on)
+            before = self._so_far(name, resumed)
             setattr(self, name, before + [nan] * (n_before - len(before)) + values)
-        self.best_iter_, self.best_validation_score_ = outcome.best_epoch or None, outcome.best_score
+        self.best_iter_ = result.search.best_epoch or None
+        self.best_validation_score_ = result.search.best_score
 
-    def _publish_no_validation(self) -> None:
+    def _keep_no_validation(self) -> None:
         self.validation_loss_curve_ = self.validation_scores_ = None
         self.best_validation_score_ = self.best_iter_ = None
 
-    def _so_far(self, name: str, goes_on: bool) -> list:
+    def _so_far(self, name: str, resumed: bool) -> list:
         """Return the curve so far; it is empty where a new training begins."""
-        return list(getattr(self, name, None) or []) if goes_on else []
-
-    def _judge_ending(self, outcome: Outcome, trainer: Trainer | LBFGS) -> None:
-        """Warn of an ending that the user would want to know of; raise where nothing usable is left."""
-        check_usable(outcome, trainer)
-        limits = f"max_iter={self._number_of_epochs(trainer.batches.rows)}"
-        if self.solver == "lbfgs":
-            limits += f" or max_fun={self.max_fun}"
-        n_patient = epochs_of_patience(self.n_iter_no_change, self.learning_rate)
-        if complaint := complaint_about(outcome, trainer, limits, self.tol, n_patient):
-            notify(complaint, UserWarning if outcome.ending is Ending.INTERRUPTED else ConvergenceWarning)
+        return list(getattr(self, name, None) or []) if resumed else []
 
     # ------------------------------------------------------------------------------------------------
     # Checks of what the user passes
 
+    def _validate_params(self) -> None:
+        check_first(self)
+        super()._validate_params()
+
     def _check_X(self, X: ArrayLike) -> Any:
         check_is_fitted(self)
-        return _in_numbers(validate_data(self, X, accept_sparse="csr", reset=False))
+        with overflow_names("X"):
+            return _in_numbers(
+                validate_data(self, X, accept_sparse="csr", dtype=dtype_to_read(X), reset=False)
+            )
 
     def _check_X_y(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
-        X, y = validate_data(self, X, y, accept_sparse="csr", multi_output=True, reset=reset)
-        if y.ndim == 2 and y.shape[1] == 1 and not sp.issparse(y):
-            y = column_or_1d(y, warn=True)
-        return _in_numbers(X), y
+        check_labels(y, "y")
+        with overflow_names("X"):
+            X, y = validate_data(
+                self, X, y, accept_sparse="csr", dtype=dtype_to_read(X), multi_output=True, reset=reset
+            )
+        return _in_numbers(X), _unwrapped(y)
+
+    def _check_validation(self, given: Any, y: Any) -> tuple[Any, Any]:
+        """Check X_val and y_val as X and y are checked, but by their own names."""
+        check_labels(y, "y_val")
+        with overflow_names("X_val"):
+            X = check_array(
+                given,
+                accept_sparse="csr",
+                dtype=dtype_to_read(given),
+                input_name="X_val",
+                estimator=self,
+            )
+        validate_data(self, given, reset=False, skip_check_array=True)  # the features' number and names
+        y = check_array(y, accept_sparse="csr", ensure_2d=False, dtype=None, input_name="y_val")
+        check_consistent_length(X, y)
+        return _in_numbers(X), _unwrapped(y)
 
     def _rows(self, X: Any, targets: Targets, sample_weight: Any) -> Rows:
         weights = check_weights(sample_weight, X.shape[0], "sample_weight")
@@ -1002,12 +875,12 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
                 "X_val and y_val were passed, but early_stopping is False, so nothing would use them. Set "
                 "early_stopping=True, or do not pass them."
             )
-        X_val, y_val = self._check_X_y(X_val, y_val, reset=False)
+        X_val, y_val = self._check_validation(X_val, y_val)
         weights = check_weights(sample_weight_val, X_val.shape[0], "sample_weight_val")
         return Rows(X_val, labels.encode(Answers.read(y_val, "y_val", part=True)), weights).only_positive()
 
-    def _labels_for_partial_fit(self, answers: Answers, classes: Any, goes_on: bool) -> Labels:
-        if goes_on:
+    def _labels_for_partial_fit(self, answers: Answers, classes: Any, resume: bool) -> Labels:
+        if resume:
             if classes is not None:
                 given = Labels.of_classes(classes, multilabel=self._kind == "multilabel")
                 self._check_classes_unchanged(given, "partial_fit")
@@ -1019,13 +892,17 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
             )
         return Labels.of_classes(classes, multilabel=answers.multilabel)
 
-    def _check_activation_unchanged(self) -> None:
-        wanted = activation_names(self.activation, len(self._sizes) - 2)
-        if wanted != self._activations:
-            raise ValueError(
-                f"activation is {wanted}, but the network that warm_start=True would go on with has "
-                f"{self._activations}. Set it back, or train a new network with a clone of this estimator."
-            )
+    def _check_architecture_unchanged(self, caller: str) -> None:
+        wanted, fitted = hidden_sizes(self.hidden_layer_sizes), self._sizes[1:-1]
+        for name, ours, theirs in (
+            ("hidden_layer_sizes", wanted, fitted),
+            ("activation", activation_names(self.activation, len(wanted)), self._activations),
+        ):
+            if ours != theirs:
+                raise ValueError(
+                    f"{name} is {ours}, but {caller} continues with the fitted network, which has {theirs}. "
+                    "Set it back, or train a new network with a clone of this estimator."
+                )
 
     def _check_classes_unchanged(self, labels: Labels, caller: str) -> None:
         if "multilabel" in {labels.kind, self._kind} and labels.kind != self._kind:
@@ -1033,7 +910,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
                 f"{caller} goes on with the network that it has, which was trained on {self._kind} "
                 f"targets; this y is {labels.kind}. Train a new network with a clone of this estimator."
             )
-        if labels.classes.tolist() != self.classes_.tolist():
+        if labels.classes.tolist() != self._labels().classes.tolist():
             raise ValueError(
                 f"{caller} goes on with the network that it has, so the classes must stay the same: "
                 f"previously {self.classes_}, now {labels.classes}."
@@ -1043,42 +920,24 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     # What was fitted
 
     def _labels(self) -> Labels:
-        return Labels(self._kind, self.classes_)
+        return Labels.of_network(self._kind, self.classes_, self._sizes[-1])
 
     def _network(self) -> Network:
-        theta, *views = getattr(self, "_flat", [None])
-        present = [*self.coefs_, *self.intercepts_]
-        if len(views) != len(present) or not all(map(is_, views, present)):
-            theta = flat_parameters(self.coefs_, self.intercepts_, self._sizes, np.dtype(self._dtype))
+        known = getattr(self, "_flat", ())
+        theta = flat_parameters(self.coefs_, self.intercepts_, self._sizes, self._dtype, known)
+        return self._network_over(theta)
+
+    def _network_over(self, theta: NDArray) -> Network:
         return Network(self._sizes, [ACTIVATIONS[name] for name in self._activations], theta)
 
     def _scores(self, X: Any) -> NDArray:
         X = self._check_X(X)
-        with np.errstate(over="ignore", invalid="ignore"):
-            scores = score_rows(self._network(), X)
-        if not np.isfinite(scores).all():
-            if not all(np.isfinite(array).all() for array in (*self.coefs_, *self.intercepts_)):
-                raise ValueError("coefs_ or intercepts_ were given values that are not finite.")
-            raise ValueError(
-                f"Some scores are not finite in {scores.dtype}: X holds values too large for this network "
-                f"(up to {abs(X).max():g}). Transform X in the same way as for training."
-            )
-        return scores
+        return score_rows(self._network(), X)
 
     def _scores_per_class(self, X: ArrayLike) -> NDArray:
         """Return one score per class: for two classes -z and z, whose sigmoids are the two probabilities."""
         scores = self._scores(X)
         return np.hstack([-scores, scores]) if self._kind == "binary" else scores
-
-
-@dataclass
-class _Session:
-    """What all courses of one training share."""
-
-    network: Network
-    state: TrainingState
-    rng: np.random.Generator
-    listener: Listener
 
 
 @contextmanager
@@ -1090,13 +949,22 @@ def _all_or_nothing(estimator: ScratchMLPClassifier) -> Iterator[ScratchMLPClass
     estimator.__dict__ = model.__dict__
 
 
+def _unwrapped(y: Any) -> Any:
+    """Return y, without the second axis if it is a single column."""
+    if y.ndim == 2 and y.shape[1] == 1 and not sp.issparse(y):
+        return column_or_1d(y, warn=True)
+    return y
+
+
 def _in_numbers(X: Any) -> Any:
     """Return X as CSR if it is sparse, and of a dtype that can be computed with."""
-    X = sp.csr_array(X) if sp.issparse(X) else X
+    X = as_csr(X) if sp.issparse(X) else X
     if X.dtype.kind in "mM":
         raise ValueError(f"X holds dates or durations ({X.dtype}); turn them into numbers first.")
     if X.dtype.kind not in "biuf":
         # A frame with categories comes here as objects; text that is no number is an error.
-        return X.astype(np.float64)
+        X = X.astype(np.float64)
+        assert_all_finite(X, input_name="X")  # scikit-learn looks for NaN only among objects
+        return X
     # SciPy has no arithmetic for sparse float16.
     return X.astype(np.float32) if sp.issparse(X) and X.dtype == np.float16 else X

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .activations import Activation
+from .network import Network
 
 
 class Dropped:
@@ -45,3 +47,11 @@ class Dropped:
         np.multiply(mask, 1 / (1 - self.rate), out=mask)
         np.multiply(z, mask, out=z)
         np.multiply(slope, mask, out=slope)
+
+
+def with_dropout(network: Network, rates: Sequence[float], rng: np.random.Generator) -> Network:
+    """Return a network over the same parameters whose hidden layers drop outputs at these rates."""
+    phis = [
+        Dropped(phi, rate, rng) if rate else phi for phi, rate in zip(network.activations, rates, strict=True)
+    ]
+    return Network(network.sizes, phis, network.theta)

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from sklearn.neural_network import MLPClassifier
 
 from .activations import LEAKS
-from .parameters import epochs_of_patience, first_rate, rows_per_batch
+from .network import check_finite
+from .settings import epochs_of_patience, initial_learning_rate, rows_per_batch
 
 ACTIVATIONS_THERE = ("identity", "logistic", "tanh", "relu")
 OTHER_MEANING = (
@@ -55,15 +56,15 @@ def to_sklearn(fitted: Any) -> MLPClassifier:
     ValueError
         If MLPClassifier cannot express the network.
     """
-    activation = _activation_there(fitted)
+    classes, activation = _classes_there(fitted), _activation_there(fitted)
     coefs, intercepts = _layers_there(fitted)
     sizes = tuple(len(b) for b in intercepts[:-1])
     there = MLPClassifier(sizes, activation=activation, solver="sgd", random_state=0)
     # One step on a single row makes it a fitted estimator by its own rules, whatever its version keeps.
     row = np.zeros((1, fitted.n_features_in_), fitted._dtype)
     multilabel = fitted._kind == "multilabel"
-    label = np.eye(1, len(fitted.classes_), dtype=int) if multilabel else fitted.classes_[:1]
-    there.partial_fit(row, label, classes=fitted.classes_)
+    label = np.eye(1, len(classes), dtype=int) if multilabel else classes[:1]
+    there.partial_fit(row, label, classes=classes)
     # What that step left behind goes: the velocity of its optimizer, and the parameters.
     vars(there).pop("_optimizer", None)
     there.coefs_, there.intercepts_ = coefs, intercepts
@@ -73,12 +74,22 @@ def to_sklearn(fitted: Any) -> MLPClassifier:
     return there.set_params(**_parameters_there(fitted))
 
 
-def _activation_there(fitted: Any) -> str:
-    if len(fitted.classes_) == 1:
+def _classes_there(fitted: Any) -> NDArray:
+    classes = fitted._labels().classes
+    if len(classes) == 1:
         raise ValueError(
             "to_sklearn: MLPClassifier always tells two or more classes apart, but this classifier was "
-            f"fitted with one only: {fitted.classes_}."
+            f"fitted with one only: {classes}."
         )
+    if (classes != np.sort(classes)).any():
+        raise ValueError(
+            f"to_sklearn: MLPClassifier has its classes in sorted order, but classes_ is {classes}. Give "
+            "them that order back before the export."
+        )
+    return classes
+
+
+def _activation_there(fitted: Any) -> str:
     names = {"relu" if name in LEAKS else name for name in fitted._activations} or {"relu"}
     if len(names) > 1:
         raise ValueError(
@@ -96,7 +107,9 @@ def _activation_there(fitted: Any) -> str:
 
 def _layers_there(fitted: Any) -> tuple[list[NDArray], list[NDArray]]:
     """Return copies of the weights and biases, with two ReLUs for each leaky unit."""
-    coefs, intercepts = [W.copy() for W in fitted.coefs_], [b.copy() for b in fitted.intercepts_]
+    layers = fitted._network().layers
+    check_finite(layers)
+    coefs, intercepts = [W.copy() for W in layers.W], [b.copy() for b in layers.b]
     for l, name in enumerate(fitted._activations):
         if name in LEAKS:
             coefs[l] = np.hstack([coefs[l], -coefs[l]])
@@ -119,7 +132,7 @@ def _parameters_there(fitted: Any) -> dict[str, Any]:
         there["batch_size"] = rows_per_step
         # Its "invscaling" counts rows, not epochs, and it has no further schedules.
         rate = there["learning_rate"] = "adaptive" if here["learning_rate"] == "adaptive" else "constant"
-        there["learning_rate_init"] = first_rate(here["learning_rate_init"], here["solver"], rate)
+        there["learning_rate_init"] = initial_learning_rate(here["learning_rate_init"], here["solver"], rate)
     if here["max_iter"] != "auto":
         there["max_iter"] = here["max_iter"]
     # Its alpha is divided by the number of rows in a step.

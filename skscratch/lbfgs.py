@@ -1,4 +1,4 @@
-"""L-BFGS: the whole objective minimised by SciPy, from the same value and gradient that SGD samples."""
+"""L-BFGS: the objective over all rows, minimised by SciPy, from the value and gradient that SGD estimates."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from scipy.optimize import OptimizeResult, minimize
 
 from .batches import Batches
+from .callbacks import NO_CALLBACKS, Callback
+from .history import EpochRecord, StopReason, TrainingResult
 from .objective import Objective
-from .reports import Ending, EpochReport, Listener, Outcome
-from .state import TrainingState
+from .training_state import TrainingState
 
 REACHED_A_LIMIT = 1  # SciPy's status after maxiter iterations or maxfun evaluations
 
@@ -23,51 +24,47 @@ class LBFGS:
     ----------
     objective : Objective
     batches : Batches
-        The training rows; their batches are only the portions in which the sums over rows are taken.
+        The training rows; the sums over all rows are taken batch by batch.
     state : TrainingState
-        Moved on with every iteration.
+        Updated with every iteration.
     tol : float
-        Converged once no component of the gradient is larger, or once an iteration lowers the objective by
-        less than a 10,000th of it, relatively.
+        Training has converged once no component of the gradient is larger, or once an iteration lowers the
+        objective by less than a 10,000th of it, relatively.
     max_fun : int
         Largest number of evaluations of the objective.
-
-    Attributes
-    ----------
-    ran_out : bool
-        Whether the last run used up its iterations or evaluations.
     """
+
+    parameters = ("max_fun",)
 
     def __init__(
         self, objective: Objective, batches: Batches, state: TrainingState, *, tol: float, max_fun: int
     ) -> None:
         self.objective, self.batches, self.state = objective, batches, state
-        self.tol, self.max_fun, self.ran_out = tol, max_fun, False
+        self.tol, self.max_fun = tol, max_fun
 
-    def run(self, max_iter: int, listener: Listener | None = None) -> Outcome:
-        """Take up to max_iter iterations; the parameters of the last finished one are left in the network."""
+    def run(self, n_epochs: int, callbacks: Callback = NO_CALLBACKS) -> TrainingResult:
+        """Take up to n_epochs iterations; the network keeps the parameters of the last finished one.
+
+        An interrupt ends training.
+        """
         theta = self.objective.network.theta
-        progress = _Progress(theta, self.state, self.batches.n_team_rows, listener)
-        outcome = progress.outcome
+        progress = _Progress(theta, self.state, self.batches.n_team_rows, callbacks)
         try:
-            result = self._minimise(theta.astype(np.float64), max_iter, progress)
-            outcome.ending = Ending.CONVERGED if result.success else Ending.MAX_ITER
-            self.ran_out = result.status == REACHED_A_LIMIT
-        except StopIteration:
-            pass
+            reason = _stop_reason(self._minimise(theta.astype(np.float64), n_epochs, progress))
+        except _CallbackStop:
+            reason = StopReason.CALLBACK
         except KeyboardInterrupt:
-            outcome.ending = Ending.INTERRUPTED
-            if not outcome.reports:
-                raise
+            reason = StopReason.INTERRUPTED
         finally:
             np.copyto(theta, progress.kept)
-        if progress.stopped:
-            outcome.ending = Ending.STOPPED
-        doubtful = not outcome.reports or outcome.ending is Ending.MAX_ITER
-        if doubtful and not np.isfinite(self.objective.value(self.batches)):
-            outcome.ending = Ending.DIVERGED
-        outcome.still_improving = outcome.ending is Ending.MAX_ITER
-        return outcome
+        is_doubtful = not progress.records or reason in (StopReason.MAX_ITER, StopReason.LINE_SEARCH)
+        if (
+            is_doubtful
+            and reason is not StopReason.INTERRUPTED
+            and not np.isfinite(self.objective.value(self.batches))
+        ):
+            reason = StopReason.DIVERGED
+        return TrainingResult(reason, progress.records)
 
     def _minimise(self, x: NDArray, max_iter: int, progress: _Progress) -> OptimizeResult:
         def evaluate(x: NDArray) -> tuple[float, NDArray]:
@@ -92,27 +89,31 @@ class LBFGS:
         )
 
 
-class _Progress:
-    """What the iterations have come to: the parameters after the last finished one, and a report of each."""
+def _stop_reason(result: OptimizeResult) -> StopReason:
+    if result.success:
+        return StopReason.CONVERGED
+    return StopReason.MAX_ITER if result.status == REACHED_A_LIMIT else StopReason.LINE_SEARCH
 
-    def __init__(self, theta: NDArray, state: TrainingState, n_rows: int, listener: Listener | None) -> None:
-        self.kept, self.value, self.outcome, self.stopped = theta.copy(), np.inf, Outcome(), False
-        self._state, self._n_rows, self._listener = state, n_rows, listener
+
+class _CallbackStop(BaseException):
+    """Ends SciPy's loop. It is no Exception, which SciPy or the user's code might catch."""
+
+
+class _Progress:
+    """The parameters after the last finished iteration, and the record of each."""
+
+    def __init__(self, theta: NDArray, state: TrainingState, n_rows: int, callbacks: Callback) -> None:
+        self.kept, self.value, self.records = theta.copy(), np.inf, list[EpochRecord]()
+        self._state, self._n_rows, self._callbacks = state, n_rows, callbacks
         self._start = perf_counter()
 
     def end_iteration(self, x: NDArray) -> None:
-        """Take down an iteration that led to x."""
+        """Record an iteration that led to x."""
         np.copyto(self.kept, x, casting="same_kind")
         self._state.epoch += 1
         start, self._start = self._start, perf_counter()
-        report = EpochReport(self._state.epoch, self.value, None, self._n_rows, self._start - start)
-        self.outcome.reports.append(report)
-        if self._listener and _tell(self._listener, report):
-            self.stopped = True
-            # Ends SciPy's loop from SciPy 1.11 on; older versions let it through.
-            raise StopIteration
-
-
-def _tell(listener: Listener, report: EpochReport) -> bool:
-    listener.begin_epoch()
-    return listener.end_epoch(report)
+        record = EpochRecord(self._state.epoch, self.value, None, self._n_rows, self._start - start)
+        self.records.append(record)
+        self._callbacks.on_epoch_begin()
+        if self._callbacks.on_epoch_end(record):
+            raise _CallbackStop

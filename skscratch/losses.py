@@ -97,8 +97,9 @@ class SoftmaxCrossEntropy:
         return P
 
     def log_probabilities(self, scores: NDArray) -> NDArray:
-        """log p = z - m - log sum_c e^(z_c - m)."""
-        return log_softmax(scores, axis=1)
+        """log p = z - m - log sum_c e^(z_c - m), or the lowest finite number where z - m is below it."""
+        log_P = log_softmax(scores, axis=1)
+        return np.maximum(log_P, np.finfo(log_P.dtype).min, out=log_P)
 
 
 class SigmoidCrossEntropy:

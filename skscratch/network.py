@@ -25,10 +25,11 @@ The network owns the parameters and nothing else; a :class:`Workspace` owns ever
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import is_
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from .activations import Activation
 from .initializers import draw_weights
@@ -85,7 +86,7 @@ class Network:
         self.theta = theta
         self.layers = Layers(theta, sizes)
         self._MT = [M.T for M in self.layers.M]
-        self._hidden = tuple(enumerate(self.activations))
+        self._hidden = tuple(enumerate(self.activations, start=1))
 
     def draw(self, rng: np.random.Generator) -> None:
         """Fill theta with initial weights that suit the activations, and with zero biases."""
@@ -93,18 +94,16 @@ class Network:
         for family, W, b in zip(families, self.layers.W, self.layers.b, strict=True):
             draw_weights(family, W, b, rng)
 
-    # In the lists below M[0] leads from the input to the first hidden layer's z[0], M[-1] to the scores Z.
-
     def forward(self, x: Input, work: Workspace, Z: NDArray) -> None:
-        """Fill Z with the scores of x, and work with what backward needs.
+        """Fill Z with the logits of x, and work with what backward needs.
 
-        z[l+1] = W[l]^T a[l] + b[l],   a[l+1] = phi(z[l+1]),   Z = z[L]
+        z[l+1] = W[l]^T a[l] + b[l],   a[l] = phi(z[l]),   Z = z[L]
         """
-        MT, a, z = self._MT, work.a, (*work.z, Z)
-        x.weighted(self.layers.M[0], out=z[0])
+        MT, a, z, slope, spare = self._MT, work.a, (*work.z, Z), work.slope, work.spare
+        x.weighted(self.layers.M[0], out=z[1])
         for l, phi in self._hidden:
-            phi.forward_with_slope(z[l], work.slope[l], work.spare[l])
-            MT[l + 1].dot(a[l], z[l + 1])
+            phi.forward_with_slope(z[l], slope[l], spare[l])
+            MT[l].dot(a[l], z[l + 1])
 
     def backward(self, x: Input, work: Workspace, gradient: Layers) -> None:
         """Fill gradient, given delta[L] = dJ/dZ in work; the other deltas are filled on the way.
@@ -113,51 +112,55 @@ class Network:
         """
         W, a, slope, delta, dM = self.layers.W, work.a, work.slope, work.delta, gradient.M
         for l, _ in reversed(self._hidden):
-            a[l].dot(delta[l + 1].T, dM[l + 1])
-            W[l + 1].dot(delta[l + 1], delta[l])
+            a[l].dot(delta[l + 1].T, dM[l])
+            W[l].dot(delta[l + 1], delta[l])
             np.multiply(delta[l], slope[l], delta[l])
-        x.outer(delta[0], out=dM[0])
+        x.outer(delta[1], out=dM[0])
 
     def scores(self, x: Input, work: Workspace, Z: NDArray) -> None:
-        """Fill Z with the scores of x for prediction: forward, without slopes."""
+        """Fill Z with the logits of x for prediction: forward, without slopes."""
         MT, a, z = self._MT, work.a, (*work.z, Z)
-        x.weighted(self.layers.M[0], out=z[0])
+        x.weighted(self.layers.M[0], out=z[1])
         for l, phi in self._hidden:
             phi.forward(z[l])
-            MT[l + 1].dot(a[l], z[l + 1])
+            MT[l].dot(a[l], z[l + 1])
 
 
 class Workspace:
-    """Every buffer that a pass over n_examples columns needs; none outlives one fit or one prediction."""
+    """Every buffer that a pass over n_examples columns needs; none outlives one fit or one prediction.
+
+    The lists are indexed by the layer, as in the table above. Layer 0 is the input, which a batch brings
+    along, so the first entry of each list is None.
+    """
 
     def __init__(self, network: Network, n_examples: int, *, training: bool = True) -> None:
         dtype, hidden, n_outputs = network.theta.dtype, network.sizes[1:-1], network.sizes[-1]
-        self.a = [np.ones((n + 1, n_examples), dtype) for n in hidden]
-        self.z = [a[:-1] for a in self.a]
+        self.a: list[Any] = [None, *(np.ones((n + 1, n_examples), dtype) for n in hidden)]
+        self.z: list[Any] = [None, *(a[:-1] for a in self.a[1:])]
         if training:
-            self.slope = [np.empty((n, n_examples), dtype) for n in hidden]
-            self.spare = [
-                np.empty((n, n_examples), dtype) if phi.needs_spare else None
-                for n, phi in zip(hidden, network.activations, strict=True)
-            ]
-            self.delta = [np.empty((n, n_examples), dtype) for n in (*hidden, n_outputs)]
-
-    def poison(self) -> None:
-        """Fill every buffer with NaN: what a step does not fill itself then shows in its result."""
-        for buffer in (*self.z, *self.slope, *self.spare, *self.delta):
-            if buffer is not None:
-                buffer.fill(np.nan)
+            self.slope: list[Any] = [None, *(np.empty((n, n_examples), dtype) for n in hidden)]
+            self.spare: list[Any] = [None]
+            for n, phi in zip(hidden, network.activations, strict=True):
+                self.spare.append(np.empty((n, n_examples), dtype) if phi.needs_spare else None)
+            self.delta: list[Any] = [None, *(np.empty((n, n_examples), dtype) for n in (*hidden, n_outputs))]
 
 
 def flat_parameters(
-    coefs: Sequence[Any], intercepts: Sequence[Any], sizes: Sequence[int], dtype: np.dtype
+    coefs: Any, intercepts: Any, sizes: Sequence[int], dtype: DTypeLike, known: Sequence[NDArray] = ()
 ) -> NDArray:
-    """Return weights and biases as one vector.
+    """Return weights and biases as one vector; what cannot be the parameters of this network is an error.
 
     Where the arrays already are the views of one vector, that vector itself is returned; otherwise (they were
-    replaced by the user, or a copy cut them off) a new one.
+    replaced by the user, or a copy cut them off) a new one. ``known`` is such a vector and its views: while
+    the lists hold these very arrays, there is nothing to check.
     """
-    base, length = getattr(coefs[0], "base", None), Layers.length(sizes)
+    if known and type(coefs) is list and type(intercepts) is list:
+        present = [*coefs, *intercepts]
+        if len(known) == len(present) + 1 and all(map(is_, known[1:], present)):
+            return known[0]
+    coefs = _arrays("coefs_", coefs, len(sizes) - 1)
+    intercepts = _arrays("intercepts_", intercepts, len(sizes) - 1)
+    base, length = coefs[0].base, Layers.length(sizes)
     if type(base) is np.ndarray and base.shape == (length,) and base.dtype == dtype:
         layers = Layers(base, sizes)
         if _same_memory(layers.W, coefs) and _same_memory(layers.b, intercepts):
@@ -165,15 +168,48 @@ def flat_parameters(
     theta = np.empty(length, dtype)
     layers = Layers(theta, sizes)
     for name, ours, given in (("coefs_", layers.W, coefs), ("intercepts_", layers.b, intercepts)):
-        if len(given) != len(ours):
-            raise ValueError(f"{name} holds {len(given)} arrays, but the network has {len(ours)} layers.")
-        for l, (target, values) in enumerate(zip(ours, given, strict=True)):
-            if np.shape(values) != target.shape:
+        for l, (target, array) in enumerate(zip(ours, given, strict=True)):
+            if array.shape != target.shape:
                 raise ValueError(
-                    f"{name}[{l}] has shape {np.shape(values)}, but the network needs {target.shape}."
+                    f"{name}[{l}] has shape {array.shape}, but the network needs {target.shape}."
                 )
-            target[...] = values
+            with np.errstate(over="ignore"):
+                target[...] = array
     return theta
+
+
+def check_finite(layers: Layers) -> None:
+    """Raise an error that names the first array which holds NaN or infinity."""
+    for name, arrays in (("coefs_", layers.W), ("intercepts_", layers.b)):
+        for l, array in enumerate(arrays):
+            if not np.isfinite(array).all():
+                raise ValueError(
+                    f"{name}[{l}] holds values that are not finite in {array.dtype}. Assign finite numbers."
+                )
+
+
+def _arrays(name: str, given: Any, n_layers: int) -> list[NDArray]:
+    """Return coefs_ or intercepts_ as arrays of real numbers, one for each layer."""
+    try:
+        given = list(given)
+    except TypeError:
+        raise ValueError(
+            f"{name} must be a list of arrays, one for each of the network's {n_layers} layers; got "
+            f"{given!r}."
+        ) from None
+    if len(given) != n_layers:
+        raise ValueError(f"{name} holds {len(given)} arrays, but the network has {n_layers} layers.")
+    return [_real_numbers(f"{name}[{l}]", values) for l, values in enumerate(given)]
+
+
+def _real_numbers(name: str, values: Any) -> NDArray:
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise ValueError(f"{name} must be an array of real numbers: {error}") from error
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{name} must be an array of real numbers, but its dtype is {array.dtype}.")
+    return array
 
 
 def _same_memory(ours: Sequence[NDArray], given: Sequence[Any]) -> bool:

@@ -24,21 +24,32 @@ PIECE_LENGTH = 2**15
 
 
 class Piece:
-    """A stretch of the flat vectors that fits the cache, so that one update touches memory once.
+    """A part of the flat vectors that fits the cache, so that one update touches memory once.
 
-    ``decay`` is the penalty's factor for each parameter: alpha for weights and 0 for biases. It is a
-    single number where the stretch holds weights only.
+    ``decay`` is the factor of each parameter in the penalty: alpha for weights and 0 for biases. It is a
+    single number unless the piece holds both.
     """
 
-    __slots__ = ("decay", "gradient", "scratch", "span", "theta")
+    __slots__ = ("_is_weight", "decay", "gradient", "scratch", "span", "theta")
 
-    def __init__(self, span: slice, theta: NDArray, gradient: NDArray, decay: NDArray, scratch: NDArray):
+    def __init__(
+        self, span: slice, theta: NDArray, gradient: NDArray, is_weight: NDArray, scratch: NDArray
+    ) -> None:
         self.span = span
         self.theta, self.gradient = theta[span], gradient[span]
         self.scratch = scratch[: self.theta.size]
-        decay = decay[span]
-        # A view either way: the strength of the penalty may change.
-        self.decay = decay if decay.min() < decay.max() else decay[:1].reshape(())
+        kinds = is_weight[span]
+        self._is_weight = kinds.copy() if kinds.min() < kinds.max() else kinds[0]
+        self.decay = np.zeros(self._is_weight.shape, theta.dtype)
+
+    def set_alpha(self, alpha: float) -> None:
+        """decay = alpha for weights, 0 for biases."""
+        np.multiply(self._is_weight, alpha, out=self.decay, casting="same_kind")
+
+    def add_penalty(self) -> None:
+        """dJ/dW += alpha W."""
+        np.multiply(self.theta, self.decay, self.scratch)
+        np.add(self.gradient, self.scratch, self.gradient)
 
 
 class Objective:
@@ -54,26 +65,26 @@ class Objective:
 
     def __init__(self, network: Network, loss: Loss, alpha: float) -> None:
         self.network, self.loss = network, loss
-        theta, decay = network.theta, np.zeros_like(network.theta)
-        self.gradient = np.empty_like(theta)
+        self.gradient = np.empty_like(network.theta)
         self._layers = Layers(self.gradient, network.sizes)
-        self._ones = loss.normaliser(network.sizes[-1], theta.dtype)
-        self._decay_of_weights = Layers(decay, network.sizes).W
-        self.penalise(1)  # so that weights and biases differ where the pieces are cut
-        self.pieces = self._cut(theta, decay)
-        self.penalise(alpha)
+        self._ones = loss.normaliser(network.sizes[-1], network.theta.dtype)
+        self.pieces = self._cut(network)
+        self.set_alpha(alpha)
 
-    def penalise(self, alpha: float) -> None:
+    def set_alpha(self, alpha: float) -> None:
         """Set the strength of the penalty."""
         self.alpha = alpha
-        for W in self._decay_of_weights:
-            W.fill(alpha)
+        for piece in self.pieces:
+            piece.set_alpha(alpha)
 
-    def _cut(self, theta: NDArray, decay: NDArray) -> list[Piece]:
+    def _cut(self, network: Network) -> list[Piece]:
+        theta, is_weight = network.theta, np.zeros(network.theta.size, bool)
+        for W in Layers(is_weight, network.sizes).W:
+            W.fill(True)
         scratch = np.empty(min(PIECE_LENGTH, theta.size), theta.dtype)
         starts = range(0, theta.size, PIECE_LENGTH)
         spans = [slice(i, min(i + PIECE_LENGTH, theta.size)) for i in starts]
-        return [Piece(span, theta, self.gradient, decay, scratch) for span in spans]
+        return [Piece(span, theta, self.gradient, is_weight, scratch) for span in spans]
 
     def data_gradient(self, batch: Batch) -> None:
         """Fill the gradient with the data term's, estimated from one batch.
@@ -87,15 +98,18 @@ class Objective:
         np.multiply(P, batch.w, P)
         self.network.backward(batch.x, work, self._layers)
 
-    def penalised(self) -> Iterator[Piece]:
-        """Yield the pieces one by one, each with dJ/dW += alpha W done on its stretch of the gradient."""
-        if not self.alpha:
-            yield from self.pieces
-            return
+    def pieces_with_penalty(self) -> Iterator[Piece]:
+        """Yield the pieces one by one, each with the penalty's gradient added."""
         for piece in self.pieces:
-            np.multiply(piece.theta, piece.decay, piece.scratch)
-            np.add(piece.gradient, piece.scratch, piece.gradient)
+            if self.alpha:
+                piece.add_penalty()
             yield piece
+
+    def add_penalty_gradient(self) -> None:
+        """dJ/dW += alpha W, for all parameters."""
+        if self.alpha:
+            for piece in self.pieces:
+                piece.add_penalty()
 
     def data_loss(self, batches: Batches) -> float:
         """Return sum_i w_i loss_i / sum_i w_i over all rows, without the penalty and without slopes."""
@@ -108,7 +122,7 @@ class Objective:
         return batches.mean(total)
 
     def value(self, batches: Batches) -> float:
-        """Return J for the present parameters, over all rows."""
+        """Return J for the current parameters, over all rows."""
         return self.data_loss(batches) + self.penalty()
 
     def guessing_loss(self) -> float:
@@ -133,6 +147,5 @@ class Objective:
             total += block.total_loss(self.loss, len(filled))
         self.gradient[...] = gradient
         batches.team.average(self.gradient, batches.n_rows)
-        for _ in self.penalised():
-            pass
+        self.add_penalty_gradient()
         return batches.mean(total) + self.penalty(), self.gradient.copy()

@@ -7,6 +7,9 @@
 
 The graph has the outputs of every classifier there, ``label`` and ``probabilities``, and computes in the
 precision of its input, float32 or float64. It needs skl2onnx, and onnxruntime or another engine to run it.
+
+Estimators that contain others, such as CalibratedClassifierCV and StackingClassifier, work on scores instead
+of probabilities; skl2onnx asks for them by the option ``raw_scores``.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ except ImportError as error:
 
 from .activations import LEAKS
 from .classifier import ScratchMLPClassifier
+from .network import Layers, check_finite
 
 Node = Any
 
@@ -75,13 +79,16 @@ SINGLE_ONLY = {"elu", "selu", "gelu", "softplus"}
 """Those that onnxruntime has in float32 only; a float64 graph passes through float32 there."""
 
 
+LARGEST = 2**63 - 1
+
+
 def calculate_shapes(operator: Any) -> None:
     """Set the shapes and types of the two outputs."""
     calculate_linear_classifier_output_shapes(operator)
     mlp: ScratchMLPClassifier = operator.raw_operator
     if mlp._kind == "multilabel":
         n_rows = operator.inputs[0].get_first_dimension()
-        operator.outputs[0].set_type(Int64TensorType([n_rows, len(mlp.classes_)]))
+        operator.outputs[0].set_type(Int64TensorType([n_rows, mlp._sizes[-1]]))
 
 
 def convert(scope: Any, operator: Any, container: Any) -> None:
@@ -94,22 +101,23 @@ def convert(scope: Any, operator: Any, container: Any) -> None:
     if mlp._kind == "binary":
         # Two classes have the scores -z and z, whose sigmoids are the two probabilities.
         Z = op.Concat(op.Neg(Z), Z, axis=1)
+    P = op.Softmax(Z, axis=1) if mlp._kind == "multiclass" else op.Sigmoid(Z)
     if mlp._kind == "multilabel":
-        answer = op.Cast(op.Greater(Z, op.number(0)), to=np.int64, output_names=label)
+        answer = op.Cast(op.Greater(P, op.number(0.5)), to=np.int64, output_names=label)
     else:
-        answer = op.Gather(_labels(scope, mlp), op.ArgMax(Z, axis=1, keepdims=0), output_names=label)
-    if mlp._kind == "multiclass":
-        P = op.Softmax(Z, axis=1, output_names=probabilities)
-    else:
-        P = op.Sigmoid(Z, output_names=probabilities)
+        answer = op.Gather(_labels(scope, mlp), op.ArgMax(P, axis=1, keepdims=0), output_names=label)
+    raw = container.get_options(mlp, {"raw_scores": False})["raw_scores"]
+    second = op.Identity(Z if raw else P, output_names=probabilities)
     answer.add_to(scope, container)
-    P.add_to(scope, container)
+    second.add_to(scope, container)
 
 
 def _scores(op: Op, mlp: ScratchMLPClassifier, a: Node, dtype: type) -> Node:
     """z[l+1] = a[l] W[l] + b[l],   a[l+1] = phi(z[l+1]),   Z = z[L]; here examples stand in rows."""
-    Ws: list[NDArray] = [W.astype(dtype) for W in mlp.coefs_]
-    bs: list[NDArray] = [b.astype(dtype) for b in mlp.intercepts_]
+    with np.errstate(over="ignore"):
+        layers = Layers(mlp._network().theta.astype(dtype), mlp._sizes)
+    check_finite(layers)
+    Ws, bs = layers.W, layers.b
     for W, b, name in zip(Ws[:-1], bs[:-1], mlp._activations, strict=True):
         z = op.Add(op.MatMul(a, W), b)
         if dtype is np.float64 and name in SINGLE_ONLY:
@@ -120,11 +128,19 @@ def _scores(op: Op, mlp: ScratchMLPClassifier, a: Node, dtype: type) -> Node:
 
 
 def _labels(scope: Any, mlp: ScratchMLPClassifier) -> NDArray:
-    """Return the classes as ONNX has them: whole numbers or strings."""
-    classes = mlp.classes_
+    """Return the classes as ONNX has them: whole numbers of 64 bits, or strings."""
+    classes = mlp._labels().classes
     if scope.get_options(mlp, {"nocl": False})["nocl"]:
         return np.arange(len(classes))
-    return classes.astype(str if isinstance(classes[0], str) else np.int64)
+    if isinstance(classes[0], str):
+        return classes.astype(str)
+    if not all(label % 1 == 0 and -LARGEST - 1 <= label <= LARGEST for label in classes.tolist()):
+        raise ValueError(
+            "The labels of an ONNX graph are strings or whole numbers up to 2**63 - 1, but classes_ holds "
+            f"{classes} ({classes.dtype}). Train on such labels, or export with the option nocl=True: then "
+            "the graph gives positions in classes_."
+        )
+    return classes.astype(np.int64)
 
 
 update_registered_converter(
@@ -136,5 +152,6 @@ update_registered_converter(
         "zipmap": [True, False, "columns"],
         "output_class_labels": [False, True],
         "nocl": [True, False],
+        "raw_scores": [True, False],
     },
 )

@@ -3,17 +3,20 @@
 ========== ================ ==============================================================================
 symbol     shape            meaning
 ========== ================ ==============================================================================
-theta      (n,)             a stretch of the parameters; moved in place
-g          (n,)             gradient of the objective on that stretch; consumed
-v, m       (n,)             the optimizer's memory of past gradients; moved in place
-eta        ()               learning rate
-momentum   ()               share of the velocity that survives a step
+theta      (n,)             a piece of the parameters; updated in place
+g          (n,)             gradient of the objective for that piece; consumed
+v, m       (n,)             the optimizer's memory of past gradients; updated in place
+eta        ()               learning rate of the epoch
+mu         ()               momentum of the epoch: the fraction of the velocity that survives a step
 ========== ================ ==============================================================================
 
 The parameters come in pieces that fit the cache, so a step touches memory once. The memory is a dictionary
 of flat vectors laid out like theta (and of a count of steps), so that it can be stored with the model and
-taken up again. Numbers that meet arrays in every step are kept as zero-dimensional arrays: NumPy handles
-those twice as fast as Python floats.
+resumed. Numbers that meet arrays in every step are kept as zero-dimensional arrays: NumPy handles those twice
+as fast as Python floats.
+
+To add an optimizer, write its class here and register it in ``OPTIMIZERS``. Its keyword-only arguments are
+the parameters of the estimator that its attribute ``parameters`` names.
 """
 
 from __future__ import annotations
@@ -26,59 +29,87 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .objective import Objective, Piece
+from .schedules import Schedule
 
 Memory = dict[str, Any]
 
 
 class Optimizer(Protocol):
-    """What the trainer asks of an optimizer."""
+    """What the trainer asks of an optimizer.
+
+    Attributes
+    ----------
+    memory : dict
+        What the next step depends on, besides the parameters.
+    parameters : tuple of str
+        The parameters of the estimator that only this optimizer has.
+    rate_annealed, rate_constant : float
+        What ``learning_rate_init="auto"`` stands for, with a schedule that anneals and with another one.
+    """
 
     memory: Memory
+    parameters: tuple[str, ...]
+    rate_annealed: float
+    rate_constant: float
 
-    def begin_epoch(self, eta: float, momentum: float) -> None:
-        """Set the learning rate and the momentum of the coming epoch."""
+    def begin_epoch(self, schedule: Schedule, epoch: int) -> float:
+        """Set the learning rate (and the momentum) of this epoch; return the rate."""
 
     def step(self, pieces: Iterable[Piece]) -> None:
-        """Move theta, piece by piece; the gradient in the pieces is consumed."""
+        """Update theta, piece by piece; the gradient in the pieces is consumed."""
 
 
-def _stretches(vector: NDArray, pieces: list[Piece]) -> list[NDArray]:
+def _views(vector: NDArray, pieces: list[Piece]) -> list[NDArray]:
     return [vector[piece.span] for piece in pieces]
 
 
 class SGD:
     """Gradient descent with momentum.
 
-    v <- momentum v - eta g,   theta <- theta + v                     (Polyak 1964)
-                               theta <- theta + momentum v - eta g    (Nesterov's; Sutskever et al. 2013)
+    v <- mu v - eta g,   theta <- theta + v               (Polyak 1964)
+                         theta <- theta + mu v - eta g    (Nesterov's; Sutskever et al. 2013)
 
-    The velocity carries the learning rate, so a change of the rate acts on new gradients only.
+    The velocity includes the learning rate, so a change of the rate acts on new gradients only.
     """
 
-    def __init__(self, objective: Objective, *, nesterov: bool, memory: Memory | None = None) -> None:
+    parameters = ("momentum", "nesterovs_momentum")
+    rate_annealed = 0.2
+    rate_constant = 0.05
+
+    def __init__(
+        self,
+        objective: Objective,
+        eta_0: float,
+        memory: Memory | None = None,
+        *,
+        momentum: float,
+        nesterovs_momentum: bool,
+    ) -> None:
         theta = objective.network.theta
         self.memory: Memory = memory or {"velocity": np.zeros_like(theta)}
-        self._velocity = _stretches(self.memory["velocity"], objective.pieces)
-        self._nesterov = nesterov
+        self._velocity = _views(self.memory["velocity"], objective.pieces)
+        self.eta_0, self.momentum, self._nesterov = eta_0, momentum, nesterovs_momentum
         self._eta = np.zeros((), theta.dtype)
-        self._momentum = np.zeros((), theta.dtype)
+        self._mu = np.zeros((), theta.dtype)
 
-    def begin_epoch(self, eta: float, momentum: float) -> None:
-        """Set the learning rate and the momentum of the coming epoch."""
+    def begin_epoch(self, schedule: Schedule, epoch: int) -> float:
+        """Set the learning rate and the momentum of this epoch; return the rate."""
+        eta = self.eta_0 * schedule.factor(epoch)
         self._eta[...] = eta
-        self._momentum[...] = momentum
+        self._mu[...] = schedule.momentum(epoch, self.momentum)
+        return eta
 
     def step(self, pieces: Iterable[Piece]) -> None:
-        """Move theta, piece by piece; the gradient in the pieces is consumed."""
-        eta, momentum = self._eta, self._momentum
+        """Update theta, piece by piece; the gradient in the pieces is consumed."""
+        eta, mu = self._eta, self._mu
         for piece, v in zip(pieces, self._velocity, strict=True):
             theta, g = piece.theta, piece.gradient
             np.multiply(g, eta, g)
-            np.multiply(v, momentum, v)
+            np.multiply(v, mu, v)
             np.subtract(v, g, v)
             if self._nesterov:
                 np.subtract(theta, g, theta)
-                np.multiply(v, momentum, g)
+                np.multiply(v, mu, g)
                 np.add(theta, g, theta)
             else:
                 np.add(theta, v, theta)
@@ -90,39 +121,46 @@ class Adam:
     m <- beta_1 m + g,   v <- beta_2 v + g^2,   theta <- theta - eta m_hat / (sqrt(v_hat) + epsilon)
 
     m and v are kept as discounted sums, which saves two products a step. The paper's means after t steps are
-    m_hat = (1 - beta_1) / (1 - beta_1^t) m  and  v_hat = (1 - beta_2) / (1 - beta_2^t) v;  their factors do
-    not depend on the parameter and are drawn together into one rate and one epsilon for the whole step.
+    m_hat = (1 - beta_1) / (1 - beta_1^t) m  and  v_hat = (1 - beta_2) / (1 - beta_2^t) v.  Their factors do
+    not depend on the parameter, so they are combined into one rate and one epsilon for the whole step.
     """
+
+    parameters = ("beta_1", "beta_2", "epsilon")
+    rate_annealed = 0.01
+    rate_constant = 0.001
 
     def __init__(
         self,
         objective: Objective,
+        eta_0: float,
+        memory: Memory | None = None,
         *,
         beta_1: float,
         beta_2: float,
         epsilon: float,
-        memory: Memory | None = None,
     ) -> None:
         theta = objective.network.theta
         self.memory: Memory = memory or {"m": np.zeros_like(theta), "v": np.zeros_like(theta), "t": 0}
-        self._m = _stretches(self.memory["m"], objective.pieces)
-        self._v = _stretches(self.memory["v"], objective.pieces)
+        self._m = _views(self.memory["m"], objective.pieces)
+        self._v = _views(self.memory["v"], objective.pieces)
+        self.eta_0 = self._eta = eta_0
         self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
         self._beta_1 = np.array(beta_1, theta.dtype)
         self._beta_2 = np.array(beta_2, theta.dtype)
         self._rate = np.zeros((), theta.dtype)
         self._epsilon = np.zeros((), theta.dtype)
 
-    def begin_epoch(self, eta: float, momentum: float) -> None:
-        """Set the learning rate of the coming epoch; beta_1 is Adam's momentum and stays."""
-        self.eta = eta
+    def begin_epoch(self, schedule: Schedule, epoch: int) -> float:
+        """Set the learning rate of this epoch and return it; beta_1 is Adam's momentum and stays."""
+        self._eta = self.eta_0 * schedule.factor(epoch)
+        return self._eta
 
     def step(self, pieces: Iterable[Piece]) -> None:
-        """Move theta, piece by piece; the gradient in the pieces is consumed."""
+        """Update theta, piece by piece; the gradient in the pieces is consumed."""
         self.memory["t"] += 1
         root_v_hat = sqrt((1 - self.beta_2) / (1 - self.beta_2 ** self.memory["t"]))
         m_hat = (1 - self.beta_1) / (1 - self.beta_1 ** self.memory["t"])
-        self._rate[...] = self.eta * m_hat / root_v_hat
+        self._rate[...] = self._eta * m_hat / root_v_hat
         self._epsilon[...] = self.epsilon / root_v_hat
         for piece, m, v in zip(pieces, self._m, self._v, strict=True):
             theta, g, scratch = piece.theta, piece.gradient, piece.scratch
@@ -136,6 +174,10 @@ class Adam:
             np.divide(m, scratch, scratch)
             np.multiply(scratch, self._rate, scratch)
             np.subtract(theta, scratch, theta)
+
+
+OPTIMIZERS: dict[str, Any] = {"sgd": SGD, "adam": Adam}
+"""Every optimizer by the name it has in ``ScratchMLPClassifier(solver=...)``."""
 
 
 def clip_to_norm(gradient: NDArray, max_norm: float) -> None:

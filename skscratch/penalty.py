@@ -42,11 +42,11 @@ from .losses import Loss
 from .network import Network
 from .objective import Objective
 from .rows import Rows
-from .state import FIRST_PRECISION, TrainingState
+from .training_state import INITIAL_PRIOR_PRECISION, TrainingState
 
 FEWEST_ROWS, MOST_ROWS = 20, 256  # that are left out; fewer tell nothing, and these stand for any number
 MOST_OUTPUTS = 16  # whose tangents stand for those of all outputs
-LOWEST, HIGHEST = FIRST_PRECISION / 6, FIRST_PRECISION * 4
+LOWEST, HIGHEST = INITIAL_PRIOR_PRECISION / 6, INITIAL_PRIOR_PRECISION * 4
 
 
 def rows_worth(n_rows: int, weight_sum: float, square_sum: float) -> float:
@@ -68,9 +68,9 @@ class Tuning:
     network : Network
         The one in training, without dropout.
     state : TrainingState
-        Holds the precision c.
+        Holds the precision c, and the generator that draws the sample.
     n_epochs : int
-        Length of a course, counted from the state's ``schedule_start``.
+        Length of a course, counted from the state's ``cycle_start``.
     due : int
         The epoch of the course after which c is set.
     """
@@ -78,32 +78,32 @@ class Tuning:
     def __init__(self, network: Network, state: TrainingState, n_epochs: int, due: int) -> None:
         self._network, self._state, self._n_epochs, self._due = network, state, n_epochs, due
 
-    def end_epoch(self, objective: Objective, batches: Batches, rng: np.random.Generator) -> None:
+    def end_epoch(self, objective: Objective, batches: Batches) -> None:
         """Set the precision and the objective's alpha, if this is the epoch for it.
 
         c <- gamma / ||W||^2, between a 6th and 4 times of what it is at first;   alpha <- c / N
         """
         state = self._state
-        if (state.epoch + 1 - state.schedule_start) % self._n_epochs != self._due:
+        if (state.epoch + 1 - state.cycle_start) % self._n_epochs != self._due:
             return
         N = rows_worth(batches.n_team_rows, batches.weight_sum, batches.square_sum)
         if N < FEWEST_ROWS:
             return
-        gamma = N * self._mean_rise(objective.loss, batches, N, rng)
+        gamma = N * self._mean_rise(objective.loss, batches, N)
         squares = objective.squared_weights()
         if np.isfinite(gamma) and squares:
-            state.precision = float(np.clip(gamma / squares, LOWEST, HIGHEST))
-            objective.penalise(state.precision / N)
+            state.prior_precision = float(np.clip(gamma / squares, LOWEST, HIGHEST))
+            objective.set_alpha(state.prior_precision / N)
 
-    def _mean_rise(self, loss: Loss, batches: Batches, N: float, rng: np.random.Generator) -> float:
+    def _mean_rise(self, loss: Loss, batches: Batches, N: float) -> float:
         """Return what the loss of a row rises by when it is left out, in the mean."""
         rise, total = 0.0, 0.0
         if batches.rows.n_rows:
-            rows = draw_sample(batches.rows, rng)
+            rows = draw_sample(batches.rows, self._state.rng)
             omega = np.ones(rows.n_rows) if rows.own_weights is None else rows.own_weights
             omega = omega * (N / batches.weight_sum)
             copies = batches.n_team_rows / rows.n_rows
-            rises = left_out(self._network, loss, rows, omega, copies, self._state.precision)
+            rises = left_out(self._network, loss, rows, omega, copies, self._state.prior_precision)
             rise, total = float(omega.dot(rises)), float(omega.sum())
         rise, total = batches.team.total(rise, total)
         return rise / total
@@ -157,18 +157,17 @@ def tangent_kernel(network: Network, batch: Batch) -> NDArray:
 
     Two such matrices, multiplied entry by entry and summed up, are (a_i . a_j) (delta_i . delta_j).
     """
-    W = [each.astype(np.float64) for each in network.layers.W[1:]]
-    slope, hidden = batch.work.slope, [a.astype(np.float64) for a in batch.work.a]
+    W, slope = [each.astype(np.float64) for each in network.layers.W], batch.work.slope
+    hidden = [a.astype(np.float64) for a in batch.work.a[1:]]
     products = [batch.x.products(), *(a.T.dot(a) for a in hidden)]
     K = products[-1].copy()
-    n_outputs = network.sizes[-1]
+    L, n_outputs = len(W), network.sizes[-1]
     outputs = range(0, n_outputs, -(-n_outputs // MOST_OUTPUTS))
-    for k in outputs if W else ():
-        delta = W[-1][:, k, np.newaxis] * slope[-1]
-        for l in reversed(range(len(slope))):
-            K += products[l] * delta.T.dot(delta) / len(outputs)
-            if l > 0:
-                delta = W[l - 1].dot(delta) * slope[l - 1]
+    for k in outputs:
+        delta = np.eye(n_outputs)[:, [k]]
+        for l in reversed(range(1, L)):
+            delta = W[l].dot(delta) * slope[l]
+            K += products[l - 1] * delta.T.dot(delta) / len(outputs)
     return K
 
 

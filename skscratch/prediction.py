@@ -9,19 +9,33 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from .batches import DenseRows, SparseRows
-from .network import Network, Workspace
+from .network import Network, Workspace, check_finite
+from .rows import largest_entry, refuse_non_finite
 
 CHUNK_BYTES = 2**22
 
 
 def score_rows(network: Network, X: NDArray | sp.csr_array) -> NDArray:
     """Return the scores of every row of X, of shape (n_samples, n_outputs)."""
-    return _rows_through(network, X, None)
+    return _finite(_rows_through(network, X, None), "scores", network, X)
 
 
 def activate_rows(network: Network, X: NDArray | sp.csr_array, layer: int) -> NDArray:
     """Return the outputs of one hidden layer for every row of X, of shape (n_samples, n_units)."""
-    return _rows_through(network, X, layer)
+    return _finite(_rows_through(network, X, layer), "activations", network, X)
+
+
+def _finite(outputs: NDArray, name: str, network: Network, X: NDArray | sp.csr_array) -> NDArray:
+    """Return the outputs, if all of them are finite; else raise what says why they are not."""
+    if np.isfinite(outputs).all():
+        return outputs
+    check_finite(network.layers)
+    span = largest_entry(X)
+    refuse_non_finite(span)
+    raise ValueError(
+        f"Some {name} are not finite in {outputs.dtype}: X holds values too large for this network (up to "
+        f"{span:g}). Transform X in the same way as for training."
+    )
 
 
 def _rows_through(network: Network, X: NDArray | sp.csr_array, layer: int | None) -> NDArray:
@@ -38,7 +52,7 @@ def _rows_through(network: Network, X: NDArray | sp.csr_array, layer: int | None
         if first == 0 or size < chunk:
             source = (SparseRows if sp.issparse(X) else DenseRows)(X, 1, size, dtype)
             work, Z = Workspace(network, size, training=False), np.empty((sizes[-1], size), dtype)
-            result = Z if layer is None else work.z[layer]
+            result = Z if layer is None else work.z[1:][layer]
         (x,) = source.gather(slice(first, last), size)
         network.scores(x, work, Z)
         out[:, first:last] = result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import isfinite, isnan
 from numbers import Real
 from typing import Any
 
@@ -11,8 +12,11 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_array
 
-from .targets import ClassWeight, Labels, Targets, class_tables, row_factors
+from .checks import overflow_names
+from .targets import ClassWeight, Labels, Targets, class_tables, note_on_numbers, row_factors
 from .team import ALONE, Team
+
+PORTION = 10_000  # rows
 
 
 @dataclass(frozen=True)
@@ -60,10 +64,7 @@ class Rows:
     @property
     def span(self) -> float:
         """The largest absolute value in the rows that take part."""
-        if self.index is None:
-            return _largest(self.X)
-        n_parts = 1 + len(self.index) // 10_000  # so that no copy of X is made
-        return max(_largest(self.X[part]) for part in np.array_split(self.index, n_parts))
+        return largest_entry(self.X, self.index)
 
     def only_positive(self) -> Rows:
         """Leave out rows that weigh nothing: they are as good as absent."""
@@ -84,17 +85,33 @@ class Rows:
         return self.targets.codes if self.index is None else self.targets.codes[self.index]
 
 
-def _largest(X: Any) -> float:
-    return max(float(X.max()), -float(X.min()))
+def largest_entry(X: Any, index: NDArray | None = None) -> float:
+    """Return the largest absolute value in some rows of X, in all of them by default; NaN if it holds one.
+
+    Rows are looked at in portions, so that X is not copied as a whole. Sparse portions have to be copies:
+    SciPy's max and min first sum up duplicates in place, and X shares its buffers with the user's.
+    """
+    n_rows = X.shape[0] if index is None else len(index)
+    portions = (slice(first, first + PORTION) for first in range(0, n_rows, PORTION))
+    parts = (X[portion if index is None else index[portion]] for portion in portions)
+    return float(np.max([max(float(part.max()), -float(part.min())) for part in parts]))
+
+
+def refuse_non_finite(largest: float) -> None:
+    """Raise if the largest entry of X is none: scikit-learn does not look under ``assume_finite=True``."""
+    if not isfinite(largest):
+        found = "NaN" if isnan(largest) else "infinity"
+        raise ValueError(f"X contains {found}. Fill in such values (SimpleImputer), or leave their rows out.")
 
 
 def check_weights(sample_weight: ArrayLike | None, n_rows: int, name: str) -> NDArray | None:
     """Return the weights as float64, or None; anything but finite weights >= 0, not all 0, is an error."""
     if sample_weight is None:
         return None
-    if isinstance(sample_weight, Real):
-        sample_weight = np.full(n_rows, float(sample_weight))
-    weights = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name=name)
+    with overflow_names(name):
+        if isinstance(sample_weight, Real):
+            sample_weight = np.full(n_rows, float(sample_weight))
+        weights = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name=name)
     if weights.shape != (n_rows,):
         raise ValueError(f"{name} has shape {weights.shape}, expected one weight for each row: ({n_rows},).")
     if (weights < 0).any():
@@ -117,7 +134,8 @@ def split_off_validation(
     """Part rows into those to train on and those to validate on, each in its old order.
 
     With one label per row the split is stratified: each class gives about ``fraction`` of its rows, at
-    least one, and keeps at least one. Multilabel rows are drawn without regard to their labels.
+    least one, and keeps at least one. Multilabel rows are drawn without regard to their labels. In a team
+    every member splits its own rows; one that has a single row of a class keeps it.
     """
     index = np.arange(rows.n_rows) if rows.index is None else rows.index
     if labels.kind == "multilabel":
@@ -126,16 +144,23 @@ def split_off_validation(
     else:
         groups = [index[rows.targets.codes[index] == code] for code in range(len(labels.classes))]
         names = labels.classes.tolist()
-    sizes = team.total(*map(len, groups))
+    shares = [_share(len(group), fraction) for group in groups]
+    n_held_out, *sizes = team.total(sum(shares), *map(len, groups))
     too_small = [name for name, size in zip(names, sizes, strict=True) if size < 2]
     if too_small:
         raise ValueError(
             "early_stopping=True splits off a validation set; every class needs a row there and another one "
             "to train on, but of these classes there are fewer than 2 rows with a positive weight: "
             f"{too_small} (n_samples = {sum(sizes)}). Add rows of them, pass X_val and y_val, or set "
-            "early_stopping=False."
+            "early_stopping=False." + note_on_numbers(labels.classes)
         )
-    held_out = np.concatenate([rng.permutation(g)[: _share(len(g), fraction)] for g in groups])
+    if not n_held_out:
+        raise ValueError(
+            "early_stopping=True splits off a validation set on every rank, but no rank has 2 rows of the "
+            f"same class with a positive weight (n_samples = {sum(sizes)} on {team.size} ranks). Give each "
+            "rank more rows, pass X_val and y_val, or set early_stopping=False."
+        )
+    held_out = np.concatenate([rng.permutation(g)[:n] for g, n in zip(groups, shares, strict=True)])
     training = np.setdiff1d(index, held_out, assume_unique=True)
     # Smoothing is a means of training; the rows that judge are held against their true labels.
     judged = replace(rows, index=np.sort(held_out), targets=replace(rows.targets, smoothing=0.0))
@@ -143,21 +168,25 @@ def split_off_validation(
 
 
 def _share(n: int, fraction: float) -> int:
-    return min(max(1, round(fraction * n)), n - 1)
+    return min(max(1, round(fraction * n)), n - 1) if n else 0
 
 
 def weigh_classes(
-    class_weight: ClassWeight, labels: Labels, training: Rows, validation: Rows | None
+    class_weight: ClassWeight, labels: Labels, training: Rows, validation: Rows | None, team: Team = ALONE
 ) -> tuple[Rows, Rows | None]:
-    """Multiply class weights into the weights of both parts; "balanced" counts the training part only."""
+    """Multiply class weights into the weights of both parts; "balanced" counts the training part only.
+
+    A part may be left without rows here, but not in the whole team.
+    """
     if class_weight is None:
         return training, validation
     tables = class_tables(class_weight, labels, training.codes(), training.own_weights)
     training = training.times(row_factors(tables, training.targets.codes))
-    if not training.n_rows:
-        raise ValueError(f"class_weight={class_weight!r} leaves every row without weight; raise one of them.")
     if validation is not None:
         validation = validation.times(row_factors(tables, validation.targets.codes))
-        if not validation.n_rows:
-            raise ValueError(f"class_weight={class_weight!r} leaves every validation row without weight.")
+    n_training, n_judges = team.total(training.n_rows, 0 if validation is None else validation.n_rows)
+    if not n_training:
+        raise ValueError(f"class_weight={class_weight!r} leaves every row without weight; raise one of them.")
+    if validation is not None and not n_judges:
+        raise ValueError(f"class_weight={class_weight!r} leaves every validation row without weight.")
     return training, validation

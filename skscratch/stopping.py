@@ -1,105 +1,145 @@
-"""Stopping: when training has done its work, and which parameters it hands over.
+"""Stopping: when training stops, and which parameters it keeps.
 
 Each class owns one decision. None of them outlives a fit.
 """
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .state import TrainingState
+from .history import EpochRecord
+from .schedules import Schedule
+from .training_state import TrainingState
+
+
+class StoppingRule(Protocol):
+    """What the trainer asks after every epoch."""
+
+    def stops(self, record: EpochRecord) -> bool:
+        """Return whether training has converged with this epoch."""
 
 
 class Patience:
-    """Spent after ``n_iter_no_change`` epochs in a row without an improvement that counts.
+    """Stops after ``n_iter_no_change`` epochs in a row without an improvement that counts.
 
-    An improvement counts if the watched value, of which less is better, falls more than ``tol`` below the
-    last value that counted (Prechelt 1998, section 2). So slow progress in small steps counts in the end.
+    An improvement counts if the monitored value falls more than ``tol`` below the last value that counted
+    (Prechelt 1998, section 2). So slow progress in small steps counts once it adds up. A schedule may react
+    by lowering the rate, after which patience starts afresh.
     """
 
-    def __init__(self, n_iter_no_change: float, tol: float) -> None:
-        self.limit, self._tol = n_iter_no_change, tol
+    def __init__(self, n_iter_no_change: float, tol: float, schedule: Schedule | None = None) -> None:
+        self._limit, self._tol = n_iter_no_change, tol
+        self._schedule = Schedule() if schedule is None else schedule
         self.restart()
 
     def restart(self) -> None:
-        """Forget what was seen: the next value counts."""
+        """Forget all values: the next one counts."""
         self._reference = math.inf
-        self._stale = 0
+        self._n_stale = 0
 
-    def is_spent_by(self, value: float) -> bool:
-        """Take in the value of one epoch and tell whether patience is at its end."""
+    def runs_out(self, value: float) -> bool:
+        """Take the monitored value of one epoch; return whether patience has run out."""
         if value < self._reference - self._tol or math.isinf(self._reference):
-            self._reference, self._stale = value, 0
+            self._reference, self._n_stale = value, 0
         else:
-            self._stale += 1
-        return self._stale >= self.limit
+            self._n_stale += 1
+        return self._n_stale >= self._limit
+
+    def stops(self, record: EpochRecord) -> bool:
+        """Return whether patience has run out and the schedule has no lower rate to offer."""
+        if not self.runs_out(record.monitored):
+            return False
+        self.restart()
+        return not self._schedule.on_plateau()
 
 
-class Best:
-    """The parameters of the epoch with the lowest watched value; a copy, never an alias."""
+class BestCheckpoint(NamedTuple):
+    """A copy of the parameters of the epoch with the lowest monitored value; epoch 0 before there is one."""
 
-    def __init__(self) -> None:
-        self._kept: tuple[float, int, NDArray | None] = (math.inf, 0, None)
+    value: float = math.inf
+    epoch: int = 0
+    theta: NDArray | None = None
 
-    @property
-    def value(self) -> float:
-        """The lowest value so far."""
-        return self._kept[0]
-
-    @property
-    def epoch(self) -> int:
-        """The epoch that it belongs to; 0 before there is one."""
-        return self._kept[1]
-
-    def offer(self, value: float, theta: NDArray, epoch: int) -> None:
-        """Keep a copy of theta if its value is below every one before."""
-        if value < self.value:
-            self._kept = (value, epoch, theta.copy())
+    def offer(self, value: float, theta: NDArray, epoch: int) -> BestCheckpoint:
+        """Return a checkpoint of theta if its value is below this one's, else this one."""
+        return BestCheckpoint(value, epoch, theta.copy()) if value < self.value else self
 
     def restore(self, theta: NDArray) -> None:
-        """Overwrite theta with the best parameters, if any were offered."""
-        if self._kept[2] is not None:
-            np.copyto(theta, self._kept[2])
-
-
-ALARM = 100.0
-
-
-def diverged(loss: float, theta: NDArray, present_loss: Callable[[], float]) -> bool:
-    """Return whether the loss or any parameter has left the finite numbers.
-
-    The loss of an epoch is measured while the parameters still move. Where it is alarmingly high, the one of
-    the parameters that the epoch left behind is computed as well.
-    """
-    if not (math.isfinite(loss) and np.isfinite(theta).all()):
-        return True
-    return loss > ALARM and not math.isfinite(present_loss())
+        """Overwrite theta with the best parameters, if there are any."""
+        if self.theta is not None:
+            np.copyto(theta, self.theta)
 
 
 class Checkpoint:
-    """A training as it stood after its last whole epoch, so that what came after can be undone.
+    """The parameters and the state after the last whole epoch, so that what follows can be undone.
 
-    It is complete when it exists, and is put in the place of the one before by a single assignment: an
-    interrupt at any moment finds either the one or the other.
+    The large arrays are copied into the same buffers every time. An interrupt in the middle of ``save``
+    leaves them half filled. But the parameters in training are then still those of the whole epoch, so
+    ``restore`` has no arrays to undo. The assignment to ``_entry`` separates one epoch from the next.
+
+    Parameters
+    ----------
+    theta : ndarray
+    state : TrainingState
+    progress : object
+        What else belongs to the epoch; handed back by ``restore``.
     """
 
-    def __init__(self, theta: NDArray, state: TrainingState, n_reports: int) -> None:
-        self.n_reports = n_reports
-        # Of all that the state holds, only the optimizer's vectors are changed in place.
-        memory = {name: copy.copy(value) for name, value in state.memory.items()}
-        self._theta, self._state = theta.copy(), vars(state) | {"memory": memory}
+    def __init__(self, theta: NDArray, state: TrainingState, progress: Any = None) -> None:
+        self._live = [theta, *filter(_is_array, state.memory.values())]
+        self._copies = [np.empty_like(array) for array in self._live]
+        self._state = state
+        self.save(progress)
 
-    def restore(self, theta: NDArray, state: TrainingState) -> None:
-        """Bring theta, the optimizer's memory and the rest of the state back to what they were."""
-        np.copyto(theta, self._theta)
-        for name, value in self._state["memory"].items():
-            if isinstance(value, np.ndarray):
-                np.copyto(state.memory[name], value)
-            else:
-                state.memory[name] = value
-        vars(state).update({name: value for name, value in self._state.items() if name != "memory"})
+    def save(self, progress: Any = None) -> None:
+        """Take the present values; training must be between two epochs."""
+        state = self._state
+        counts = {name: value for name, value in state.memory.items() if not _is_array(value)}
+        numbers = vars(state) | {"memory": counts, "rng": state.rng.bit_generator.state}
+        self._entry = entry = _Entry(numbers, progress)
+        for copy, array in zip(self._copies, self._live, strict=True):
+            np.copyto(copy, array)
+        entry.is_complete = True
+
+    def restore(self) -> Any:
+        """Bring parameters and state back to what they were when they were saved; return the progress."""
+        entry = self._entry
+        if entry.is_complete:
+            for array, copy in zip(self._live, self._copies, strict=True):
+                np.copyto(array, copy)
+            numbers = dict(entry.numbers)
+            self._state.memory.update(numbers.pop("memory"))
+            self._state.rng.bit_generator.state = numbers.pop("rng")
+            vars(self._state).update(numbers)
+        return entry.progress
+
+
+@dataclass
+class _Entry:
+    numbers: dict[str, Any]
+    progress: Any
+    is_complete: bool = False
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, np.ndarray)
+
+
+RECHECK_LOSS_ABOVE = 100.0
+
+
+def diverged(loss: float, theta: NDArray, current_loss: Callable[[], float]) -> bool:
+    """Return whether the loss or any parameter has become infinite or NaN.
+
+    The loss of an epoch is measured while the parameters still move. Where it is alarmingly high, the loss of
+    the parameters at the end of the epoch is computed as well.
+    """
+    if not (math.isfinite(loss) and np.isfinite(theta).all()):
+        return True
+    return loss > RECHECK_LOSS_ABOVE and not math.isfinite(current_loss())

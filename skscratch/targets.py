@@ -16,7 +16,6 @@ the whole y ever exists. A single class is ``multiclass`` with one output, whose
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +25,8 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_array, column_or_1d
+
+from .checks import as_float, brief, check_labels
 
 
 @dataclass(frozen=True)
@@ -71,12 +72,14 @@ class Answers:
     @classmethod
     def read(cls, y: Any, name: str = "y", *, part: bool = False) -> Answers:
         """Take y apart, of shape (n,) or (n, n_labels); ``part`` says that more rows are elsewhere."""
-        with warnings.catch_warnings():
-            if part:
-                # Many classes in few rows are no sign of a regression problem then.
-                warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
-            check_classification_targets(y)
-        kind = "one label per row" if np.ndim(y) == 1 else type_of_target(y)
+        if np.ndim(y) == 1:
+            y = column_or_1d(y)
+            present = distinct(y, name)
+            if not part:
+                check_classification_targets(y)  # warns of a class in every other row
+            return cls(name, False, present, np.searchsorted(present, y))
+        _check_discrete(y, name)
+        kind = type_of_target(y)
         if kind == "multiclass-multioutput":
             raise ValueError(
                 f"{name} has {np.shape(y)[1]} columns of several classes each (multiclass-multioutput). Pass "
@@ -91,6 +94,23 @@ class Answers:
         y = column_or_1d(y)
         present = np.unique(y)
         return cls(name, False, present, np.searchsorted(present, y))
+
+
+def distinct(labels: NDArray, name: str) -> NDArray:
+    """Return the sorted distinct labels; what is no class, such as a fraction, is an error."""
+    _check_discrete(labels[:1], name)  # before the sort, which objects of some types cannot stand
+    present = np.unique(labels)
+    # Each twice, because many classes in few rows are no sign of a regression problem here.
+    _check_discrete(np.repeat(present, 2), name)
+    return present
+
+
+def _check_discrete(y: Any, name: str) -> None:
+    try:
+        with np.errstate(invalid="ignore"):  # it casts floats to int64, whether that holds them or not
+            check_classification_targets(y)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,10 +128,25 @@ class Labels:
         """Return the labels for a list of classes (of columns, if multilabel)."""
         if np.ndim(classes) != 1:
             raise ValueError(f"classes must be a sequence of labels, got {classes!r}.")
-        classes = np.unique(column_or_1d(classes))
+        check_labels(classes, "classes")
+        given = column_or_1d(classes)
+        if given.dtype == object and not any(isinstance(label, str) for label in given):
+            given = np.asarray(given.tolist())  # numbers, as they are in y
+        classes = distinct(given, "classes")
         if multilabel:
             return cls("multilabel", np.arange(len(classes)))
         return cls("binary" if len(classes) == 2 else "multiclass", classes)
+
+    @classmethod
+    def of_network(cls, kind: str, classes: ArrayLike, n_outputs: int) -> Labels:
+        """Return the labels for the outputs of a network; classes is in the user's hands."""
+        classes, n_classes = np.asarray(classes), 2 if kind == "binary" else n_outputs
+        if classes.shape != (n_classes,):
+            raise ValueError(
+                f"classes_ must hold one label for each of the network's {n_classes} classes; got "
+                f"{classes!r}."
+            )
+        return cls(kind, classes)
 
     def from_codes(self, codes: NDArray) -> NDArray:
         """Return the labels that these codes stand for."""
@@ -139,7 +174,10 @@ class Labels:
                 f"{answers.name} holds labels that are not among the classes: {unseen}. Expected only labels "
                 f"of {self.classes}; with partial_fit, name every class in the first call's `classes`."
             )
-        codes = np.searchsorted(self.classes, answers.present)
+        order = np.argsort(self.classes)  # the user may have renamed the classes, in any order
+        # Without the cast, int64 and uint64 would be compared as floats; of known labels it is exact.
+        present = answers.present.astype(self.classes.dtype)
+        codes = order[np.searchsorted(self.classes, present, sorter=order)]
         return codes.astype(np.min_scalar_type(len(self.classes)))[answers.codes]
 
     def _encode_table(self, answers: Answers) -> NDArray:
@@ -151,13 +189,22 @@ class Labels:
             )
         return answers.codes
 
-    def decode(self, scores: NDArray) -> NDArray:
-        """Return the most likely label of each row, from scores of shape (n, n_outputs)."""
+    def decode(self, P: NDArray) -> NDArray:
+        """Return the most likely label of each row, the first one of equals, from predict_proba's result.
+
+        Scores that differ may round to equal probabilities, so labels from scores would not always go
+        together with the probabilities. A label of several is there if it is more likely than not.
+        """
         if self.kind == "multilabel":
-            return (scores > 0).astype(int)
-        if self.kind == "binary":
-            return self.classes[(scores[:, 0] > 0).astype(np.intp)]
-        return self.classes[scores.argmax(axis=1)]
+            return (P > 0.5).astype(int)
+        return self.classes[P.argmax(axis=1)]
+
+
+def note_on_numbers(classes: NDArray) -> str:
+    """Return a word on classes that are numbers from 0, and not those of the user's y, as in an ensemble."""
+    if classes.tolist() != list(range(len(classes))):
+        return ""
+    return " (BaggingClassifier and some others number the sorted classes from 0 before they call fit.)"
 
 
 ClassWeight = Mapping[Any, float] | Sequence[Mapping[Any, float]] | str | None
@@ -211,8 +258,9 @@ def _class_table(class_weight: Any, classes: NDArray, codes: NDArray, weights: N
     if unknown and unweighted:
         raise ValueError(
             f"class_weight names {unknown}, which y does not hold, but not {unweighted}, which it does."
+            + note_on_numbers(classes)
         )
-    table = np.array([class_weight.get(label, 1.0) for label in labels], float)
+    table = np.array([as_float(class_weight.get(label, 1.0)) for label in labels])
     if not np.isfinite(table).all() or (table < 0).any():
-        raise ValueError(f"class_weight must hold finite weights of at least 0, got {class_weight!r}.")
+        raise ValueError(f"class_weight must hold finite weights of at least 0, got {brief(class_weight)}.")
     return table

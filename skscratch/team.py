@@ -14,6 +14,7 @@ n_r    number of those rows
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
@@ -27,11 +28,17 @@ class Team(Protocol):
     rank: int
     size: int
 
+    def check(self, parameters: Mapping[str, Any], **optional: Any) -> None:
+        """Raise, on all members, unless they can train together.
+
+        They must bring the same parameters of the estimator, and pass the same of the optional arrays.
+        """
+
     def unite(self, labels: Labels) -> Labels:
         """Return the labels that any member has seen."""
 
-    def agree(self, theta: NDArray) -> None:
-        """Overwrite theta with the first member's."""
+    def agree(self, theta: NDArray, state: Mapping[str, Any], labels: Labels) -> None:
+        """Overwrite theta, and the optimizer's vectors in the state, with the first member's."""
 
     def total(self, *numbers: float) -> tuple[Any, ...]:
         """Return the sum over all members of each number; whole numbers stay whole."""
@@ -51,11 +58,14 @@ class Alone:
     rank = 0
     size = 1
 
+    def check(self, parameters: Mapping[str, Any], **optional: Any) -> None:
+        """Nobody else has parameters."""
+
     def unite(self, labels: Labels) -> Labels:
         """There are no other labels."""
         return labels
 
-    def agree(self, theta: NDArray) -> None:
+    def agree(self, theta: NDArray, state: Mapping[str, Any], labels: Labels) -> None:
         """Nobody disagrees."""
 
     def total(self, *numbers: float) -> tuple[Any, ...]:

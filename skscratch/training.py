@@ -1,46 +1,51 @@
 """Training: epochs of minibatch steps, and the loop that decides how many.
 
-:meth:`Trainer.run_epoch` is one pass over the rows, which is what ``partial_fit`` does; :meth:`Trainer.run`
+:meth:`Trainer.run_epoch` is one pass over the rows, which is what ``partial_fit`` does. :meth:`Trainer.run`
 repeats it until training has converged, diverged, been interrupted or used up its epochs, which is ``fit``.
-
-Nothing here knows the estimator. What lives on between calls is a :class:`TrainingState`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from copy import copy
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 
 from .batches import Batch, Batches
-from .objective import Objective, Piece
+from .callbacks import NO_CALLBACKS, Callback
+from .checks import as_float, brief
+from .history import EpochRecord, StopReason, TrainingResult
+from .objective import Objective
 from .optimizers import Optimizer, clip_to_norm
 from .penalty import Tuning
-from .reports import Ending, EpochReport, Listener, Outcome
 from .schedules import Schedule
-from .state import TrainingState
-from .stopping import Best, Checkpoint, Patience, diverged
+from .stopping import BestCheckpoint, Checkpoint, StoppingRule, diverged
+from .training_state import TrainingState
 
 
 @dataclass
 class Validation:
-    """Rows that are not trained on, and how they are judged; ``score`` is None where the loss is watched."""
+    """The validation set, and how it is scored; ``score`` is None where the loss is monitored."""
 
     objective: Objective
     batches: Batches
-    score: Callable[[], float] | None = None
+    score: Callable[[], Any] | None = None
 
-    def judge(self, report: EpochReport) -> None:
-        """Measure the present parameters and note the result."""
-        report.validation_loss = self.objective.data_loss(self.batches)
-        report.score = -report.validation_loss if self.score is None else float(self.score())
-        if self.score and not np.isfinite(report.score):
+    def evaluate(self, record: EpochRecord) -> None:
+        """Record the loss and the score of the current parameters."""
+        record.validation_loss = self.objective.data_loss(self.batches)
+        if self.score is None:
+            record.score = -record.validation_loss
+            return
+        returned = self.score()
+        record.score = as_float(returned)
+        if not np.isfinite(record.score):
             raise ValueError(
-                f"The scorer returned {report.score} for the validation rows after epoch {report.epoch}; "
-                "only finite numbers can judge a training. Choose another scoring, or other validation rows."
+                f"The scorer (scoring) returned {brief(returned)} for the validation rows after epoch "
+                f"{record.epoch}; only finite numbers can be compared. Choose another scoring, or other "
+                "validation rows."
             )
 
 
@@ -55,17 +60,13 @@ class Trainer:
     batches : Batches
         The training rows.
     state : TrainingState
-        Moved on with every epoch.
-    rng : numpy.random.Generator
-        Draws the order of the rows (and whatever else training draws); brought to where state.rng left off.
-    eta_0, momentum : float
-        Initial learning rate, and momentum.
+        Updated with every epoch.
     shuffle : bool
-        Whether to draw a new order for every epoch.
+        Whether to draw a new order of the rows for every epoch.
     max_grad_norm : float or None
         Largest norm of the gradient; None for no limit.
-    tuning : Tuning or None
-        Sets the strength of the penalty on the way; None leaves it as it is.
+    alpha_selection : Tuning or None
+        Sets the strength of the penalty once, late in training; None leaves it as it is.
     """
 
     def __init__(
@@ -75,46 +76,39 @@ class Trainer:
         schedule: Schedule,
         batches: Batches,
         state: TrainingState,
-        rng: np.random.Generator,
         *,
-        eta_0: float,
-        momentum: float,
         shuffle: bool,
         max_grad_norm: float | None = None,
-        tuning: Tuning | None = None,
+        alpha_selection: Tuning | None = None,
     ) -> None:
         self.objective, self.optimizer, self.schedule = objective, optimizer, schedule
-        self.batches, self.state = batches, state
-        self.eta_0, self.momentum, self.shuffle = eta_0, momentum, shuffle
-        self.max_grad_norm, self.tuning, self._rng = max_grad_norm, tuning, rng
-        rng.bit_generator.state = state.rng
+        self.batches, self.state, self.shuffle = batches, state, shuffle
+        self.max_grad_norm, self.alpha_selection = max_grad_norm, alpha_selection
 
-    def run_epoch(self, validation: Validation | None = None) -> EpochReport:
-        """Take one pass over the rows, judge what came of it and report both.
+    def run_epoch(self, validation: Validation | None = None) -> EpochRecord:
+        """Take one pass over the rows, evaluate the result and return the record.
 
         The loss is the objective as training met it: the mean over the batches, each before its own step,
         and the penalty of the parameters that the epoch began with. It is infinite if training diverged.
         """
-        state, schedule, start = self.state, self.schedule, perf_counter()
-        eta = self.eta_0 * schedule.factor(state.epoch)
-        self.optimizer.begin_epoch(eta, schedule.momentum(state.epoch, self.momentum))
-        report = EpochReport(state.epoch + 1, self._pass_over_rows(), eta, self.batches.n_team_rows)
-        if diverged(report.loss, self.objective.network.theta, lambda: self.objective.value(self.batches)):
-            report.loss = np.inf
+        state, start = self.state, perf_counter()
+        eta = self.optimizer.begin_epoch(self.schedule, state.epoch)
+        record = EpochRecord(state.epoch + 1, self._pass_over_rows(), eta, self.batches.n_team_rows)
+        if diverged(record.loss, self.objective.network.theta, lambda: self.objective.value(self.batches)):
+            record.loss = np.inf
         else:
             if validation:
-                validation.judge(report)
-            if self.tuning:
-                self.tuning.end_epoch(self.objective, self.batches, self._rng)
-        state.rng = self._rng.bit_generator.state
+                validation.evaluate(record)
+            if self.alpha_selection:
+                self.alpha_selection.end_epoch(self.objective, self.batches)
         state.epoch += 1
-        report.seconds = perf_counter() - start
-        return report
+        record.seconds = perf_counter() - start
+        return record
 
     def _pass_over_rows(self) -> float:
         batches, loss = self.batches, self.objective.loss
         penalty, total = self.objective.penalty(), 0.0
-        order = batches.random_order(self._rng) if self.shuffle else None
+        order = batches.random_order(self.state.rng) if self.shuffle else None
         for block, filled in batches.blocks(order):
             for batch in filled:
                 self.step(batch)
@@ -122,7 +116,7 @@ class Trainer:
             if not np.isfinite(total):
                 break
         while batches.team.average(self.objective.gradient, 0):
-            # The rows here are used up, but others in the team still have some.
+            # This process has no rows left in this epoch, but others have.
             self._update()
         return batches.mean(total) + penalty
 
@@ -134,118 +128,100 @@ class Trainer:
 
     def _update(self) -> None:
         objective = self.objective
-        pieces: Iterable[Piece] = objective.penalised()
-        if self.max_grad_norm is not None:
-            pieces = list(pieces)
+        if self.max_grad_norm is None:
+            self.optimizer.step(objective.pieces_with_penalty())
+        else:
+            objective.add_penalty_gradient()
             clip_to_norm(objective.gradient, self.max_grad_norm)
-        self.optimizer.step(pieces)
+            self.optimizer.step(objective.pieces)
 
     def run(
         self,
-        max_iter: int,
-        patience: Patience | None,
+        n_epochs: int,
+        stopping_rules: Sequence[StoppingRule] = (),
         validation: Validation | None = None,
-        listener: Listener | None = None,
-        *,
-        after: Outcome | None = None,
-    ) -> Outcome:
-        """Train for up to max_iter epochs.
+        callbacks: Callback = NO_CALLBACKS,
+    ) -> TrainingResult:
+        """Train for up to n_epochs.
 
         Parameters
         ----------
-        max_iter : int
+        n_epochs : int
             Largest number of epochs.
-        patience : Patience or None
-            Watches the validation if there is one, else the training loss; None trains to the end.
+        stopping_rules : sequence of StoppingRule
+            Asked after each epoch; the first one that says so stops training.
         validation : Validation or None
-            Judges each epoch; the best one's parameters are restored at the end.
-        listener : Listener or None
-            Told of every epoch; may stop training.
-        after : Outcome or None
-            What the same training came to before, to which this course is added.
+            Evaluates each epoch; the parameters of the best one are restored at the end.
+        callbacks : Callback
+            Called in every epoch; may stop training.
 
         Returns
         -------
-        Outcome
-
-        Raises
-        ------
-        KeyboardInterrupt
-            If it comes before the first epoch has ended.
+        TrainingResult
+            An interrupt ends training; what came after the last whole epoch is undone.
         """
-        course = _Course(self, after or Outcome(judged=validation is not None))
-        outcome = course.outcome
+        progress = _Progress(self)
         try:
-            outcome.ending = self._epochs(max_iter, patience, validation, listener, course)
-            if outcome.ending is Ending.DIVERGED:
-                course.go_back()
+            reason = self._epochs(n_epochs, stopping_rules, validation, callbacks, progress)
+            if reason is StopReason.DIVERGED:
+                progress.go_back()
         except BaseException as error:
-            course.go_back()
-            if not isinstance(error, KeyboardInterrupt) or not outcome.reports:
+            progress.go_back()
+            if not isinstance(error, KeyboardInterrupt):
                 raise
-            outcome.ending = Ending.INTERRUPTED
-        course.restore_best()
-        if outcome.ending is Ending.MAX_ITER and patience and not validation:
-            outcome.still_improving = max_iter > patience.limit
-        return outcome
+            reason = StopReason.INTERRUPTED
+        return progress.result(reason, validated=validation is not None)
 
     def _epochs(
         self,
-        max_iter: int,
-        patience: Patience | None,
+        n_epochs: int,
+        stopping_rules: Sequence[StoppingRule],
         validation: Validation | None,
-        listener: Listener | None,
-        course: _Course,
-    ) -> Ending:
-        """Train epoch by epoch; return why it ended."""
-        for _ in range(max_iter):
-            if listener:
-                listener.begin_epoch()
-            report = self.run_epoch(validation)
-            if not report.is_finite:
-                return Ending.DIVERGED
-            course.keep(report)
-            if listener and listener.end_epoch(report):
-                return Ending.STOPPED
-            if patience and patience.is_spent_by(report.watched):
-                if not self.schedule.on_plateau():
-                    return Ending.CONVERGED
-                patience.restart()
-        return Ending.MAX_ITER
+        callbacks: Callback,
+        progress: _Progress,
+    ) -> StopReason:
+        """Train epoch by epoch; return why training stopped."""
+        for _ in range(n_epochs):
+            callbacks.on_epoch_begin()
+            record = self.run_epoch(validation)
+            if not record.is_finite:
+                return StopReason.DIVERGED
+            progress.keep(record)
+            if callbacks.on_epoch_end(record):
+                return StopReason.CALLBACK
+            if any(rule.stops(record) for rule in stopping_rules):
+                return StopReason.CONVERGED
+        return StopReason.MAX_ITER
 
 
-class _Course:
-    """What the epochs of one course have come to, and the way back to the last whole one."""
+class _Progress:
+    """The epochs of one run so far, and the way back to the last whole one."""
 
-    def __init__(self, trainer: Trainer, outcome: Outcome) -> None:
-        self._trainer, self.outcome, self._best = trainer, outcome, Best()
-        self._mark()
+    def __init__(self, trainer: Trainer) -> None:
+        self._objective = trainer.objective
+        self.records, self.best = list[EpochRecord](), BestCheckpoint()
+        self._checkpoint = Checkpoint(trainer.objective.network.theta, trainer.state, self._now())
 
-    def _mark(self) -> None:
-        trainer, objective = self._trainer, self._trainer.objective
-        checkpoint = Checkpoint(objective.network.theta, trainer.state, len(self.outcome.reports))
-        self._last = checkpoint, objective.alpha, copy(self._best)
+    def _now(self) -> tuple[int, float, BestCheckpoint]:
+        return len(self.records), self._objective.alpha, self.best
 
-    def keep(self, report: EpochReport) -> None:
-        """Take in an epoch that has ended well."""
-        if report.score is not None:
-            self._best.offer(report.watched, self._trainer.objective.network.theta, report.epoch)
-        self.outcome.reports.append(report)
-        self.outcome.restored = False
-        self._mark()
+    def keep(self, record: EpochRecord) -> None:
+        """Add an epoch that has ended well."""
+        if record.score is not None:
+            self.best = self.best.offer(record.monitored, self._objective.network.theta, record.epoch)
+        self.records.append(record)
+        self._checkpoint.save(self._now())
 
     def go_back(self) -> None:
         """Undo whatever came after the last epoch that was kept."""
-        trainer, (checkpoint, alpha, self._best) = self._trainer, self._last
-        checkpoint.restore(trainer.objective.network.theta, trainer.state)
-        trainer.objective.penalise(alpha)
-        trainer._rng.bit_generator.state = trainer.state.rng
-        del self.outcome.reports[checkpoint.n_reports :]
+        n_records, alpha, self.best = self._checkpoint.restore()
+        self._objective.set_alpha(alpha)
+        del self.records[n_records:]
 
-    def restore_best(self) -> None:
-        """Bring the parameters of the best epoch back, if epochs were judged."""
-        best = self._best
-        if best.epoch:
-            best.restore(self._trainer.objective.network.theta)
-            self.outcome.best_epoch, self.outcome.best_score = best.epoch, -best.value
-            self.outcome.restored = True
+    def result(self, reason: StopReason, *, validated: bool) -> TrainingResult:
+        """Restore the parameters of the best epoch, if there is one, and return the result."""
+        best = self.best
+        if not best.epoch:
+            return TrainingResult(reason, self.records, validated)
+        best.restore(self._objective.network.theta)
+        return TrainingResult(reason, self.records, validated, best.epoch, -best.value, restored=True)

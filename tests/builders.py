@@ -16,9 +16,9 @@ from skscratch.objective import Objective
 from skscratch.optimizers import SGD, Adam
 from skscratch.rows import Rows
 from skscratch.schedules import Constant
-from skscratch.state import TrainingState
 from skscratch.targets import Answers, Labels
 from skscratch.training import Trainer
+from skscratch.training_state import TrainingState
 
 KINDS = ("binary", "multiclass", "multilabel")
 N_OUTPUTS = {"binary": 1, "multiclass": 3, "multilabel": 2}
@@ -102,12 +102,34 @@ def make_objective(network, kind, alpha=0.0):
     return Objective(network, LOSSES[kind], alpha)
 
 
-def make_sgd(objective, nesterov=True, memory=None):
-    return SGD(objective, nesterov=nesterov, memory=memory)
+def make_sgd(objective, nesterov=True, memory=None, eta_0=0.1, momentum=0.9):
+    return SGD(objective, eta_0, memory, momentum=momentum, nesterovs_momentum=nesterov)
 
 
-def make_adam(objective, beta_1=0.9, beta_2=0.999, epsilon=1e-8, memory=None):
-    return Adam(objective, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon, memory=memory)
+def make_adam(objective, beta_1=0.9, beta_2=0.999, epsilon=1e-8, memory=None, eta_0=0.1):
+    return Adam(objective, eta_0, memory, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
+
+
+def begin_epoch(optimizer, eta, momentum=None):
+    """Begin an epoch at this rate, and with this momentum where the optimizer has one."""
+    optimizer.eta_0 = eta
+    if hasattr(optimizer, "momentum"):
+        optimizer.momentum = momentum
+    optimizer.begin_epoch(Constant(), 0)
+
+
+class StopAfter:
+    """A callback that stops training after some epochs."""
+
+    def __init__(self, n_epochs):
+        self.n_epochs, self.n_begun, self.records = n_epochs, 0, []
+
+    def on_epoch_begin(self):
+        self.n_begun += 1
+
+    def on_epoch_end(self, record):
+        self.records.append(record)
+        return len(self.records) == self.n_epochs
 
 
 def make_lbfgs(objective, batches, tol=1e-6, max_fun=15000):
@@ -115,9 +137,7 @@ def make_lbfgs(objective, batches, tol=1e-6, max_fun=15000):
 
 
 def make_state(seed=0):
-    return TrainingState(
-        solver="sgd", memory={}, rng=np.random.default_rng(seed).bit_generator.state, split_seed=0
-    )
+    return TrainingState(solver="sgd", memory={}, rng=np.random.default_rng(seed), split_seed=0)
 
 
 def orders(n, n_epochs, rng, shuffle=True):
@@ -159,14 +179,13 @@ def make_trainer(
 
     ``adam`` is a dict of Adam's parameters; without it the optimizer is SGD.
     """
-    rng = np.random.default_rng()
-    network = make_network(sizes, activations, theta, dtype, dropout, rng)
-    objective = make_objective(network, kind, alpha)
     state = make_state() if state is None else state
+    network = make_network(sizes, activations, theta, dtype, dropout, state.rng)
+    objective = make_objective(network, kind, alpha)
     if adam is None:
-        optimizer = make_sgd(objective, nesterov, state.memory)
+        optimizer = make_sgd(objective, nesterov, state.memory, eta, momentum)
     else:
-        optimizer = make_adam(objective, **adam, memory=state.memory)
+        optimizer = make_adam(objective, **adam, memory=state.memory, eta_0=eta)
     state.memory = optimizer.memory
     return Trainer(
         objective,
@@ -174,9 +193,6 @@ def make_trainer(
         schedule or Constant(),
         make_batches(rows, batch_size, kind, network),
         state,
-        rng,
-        eta_0=eta,
-        momentum=momentum,
         shuffle=shuffle,
         max_grad_norm=max_grad_norm,
     )
@@ -191,23 +207,9 @@ def small_trainer(
     return make_trainer(rows, kind, sizes or (n_features, 5, 4, N_OUTPUTS[kind]), **options)
 
 
-class StopAfter:
-    """A listener that stops training after some epochs."""
-
-    def __init__(self, n_epochs):
-        self.n_epochs, self.n_begun, self.reports = n_epochs, 0, []
-
-    def begin_epoch(self):
-        self.n_begun += 1
-
-    def end_epoch(self, report):
-        self.reports.append(report)
-        return len(self.reports) == self.n_epochs
-
-
 def everything_that_lives_on(trainer):
     """Return copies of the parameters and of the training state."""
-    return trainer.objective.network.theta.copy(), copy.deepcopy(vars(trainer.state))
+    return trainer.objective.network.theta.copy(), copy.deepcopy(trainer.state.to_dict())
 
 
 def poison_block(block):
@@ -222,12 +224,19 @@ def poison_block(block):
     for buffer in buffers:
         buffer.fill(np.nan if buffer.dtype.kind == "f" else 99)
     for batch in block.batches:
-        batch.work.poison()
+        poison_workspace(batch.work)
+
+
+def poison_workspace(work):
+    """Fill every buffer with NaN, so that what a step reads without filling it shows in its result."""
+    for buffer in (*work.z, *work.slope, *work.spare, *work.delta):
+        if buffer is not None:
+            buffer.fill(np.nan)
 
 
 def poison_step(trainer, batch):
     """Fill with NaN everything that a step has to fill before it reads it."""
-    batch.work.poison()
+    poison_workspace(batch.work)
     batch.Z.fill(np.nan)
     batch.s.fill(np.nan)
     trainer.objective.gradient.fill(np.nan)

@@ -261,6 +261,40 @@ def an_ordinary_estimator_afterwards(comm):
     return facts(mlp, same=bool((loaded.classes_ == mlp.classes_).all()), rows=loaded.t_ - mlp.t_)
 
 
+class StopAfter:
+    """A callback of scikit-learn that asks to stop after an epoch."""
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def setup(self, estimator, context):
+        """There is nothing to prepare."""
+
+    def teardown(self, estimator, context):
+        """There is nothing to put away."""
+
+    def on_fit_task_begin(self, estimator, context):
+        """Wait for the end."""
+
+    def on_fit_task_end(self, estimator, context):
+        return context.task_name == "epoch" and context.task_id + 1 == self.epoch
+
+
+def stopped_on_one_rank(comm, solver):
+    """Only rank 1 has a callback, and it stops after three of many epochs."""
+    X, y, _ = make_data("multiclass")
+    params = LBFGS_ONLY if solver == "lbfgs" else {"solver": solver}
+    here, mlp = rows_of(comm.rank), make_mlp(**params | {"solver": solver, "max_iter": 30, "tol": 1e-9})
+    if comm.rank == 1:
+        mlp.set_callbacks(StopAfter(3))
+    with data_parallel(mlp, comm):
+        mlp.fit(X[here], y[here])
+    return facts(mlp)
+
+
+# scikit-learn has callbacks from 1.9 on.
+STOPPING_SOLVERS = ("sgd", "adam", "lbfgs") if hasattr(ScratchMLPClassifier, "set_callbacks") else ()
+
 CASES = {name: lambda comm, name=name: fit_like_one(comm, name) for name in SAME_AS_ONE}
 CASES |= {
     each.__name__: each
@@ -281,6 +315,25 @@ CASES |= {
         an_ordinary_estimator_afterwards,
     )
 }
+CASES |= {
+    f"stopped {solver}": lambda comm, solver=solver: stopped_on_one_rank(comm, solver)
+    for solver in STOPPING_SOLVERS
+}
+
+
+def different_epochs(comm):
+    X, y, _ = make_data("binary")
+    return make_mlp(max_iter=5 + comm.rank), X, y
+
+
+def different_solvers(comm):
+    X, y, _ = make_data("binary")
+    return make_mlp(**LBFGS_ONLY | {"solver": "lbfgs"}) if comm.rank else make_mlp(), X, y
+
+
+def a_row_of_each_class_per_rank(comm):
+    X, _, _ = make_data("binary", 2)
+    return early_stopper(), X, [0, 1]
 
 
 def different_dtypes(comm):
@@ -326,6 +379,9 @@ MISTAKES = {
         a_class_too_rare_to_split,
         another_score,
         balanced,
+        different_epochs,
+        different_solvers,
+        a_row_of_each_class_per_rank,
     )
 }
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from skscratch import ScratchMLPClassifier
-from skscratch.parameters import epochs_of_patience, first_rate, number_of_epochs, rows_per_batch
 from skscratch.penalty import rows_worth
+from skscratch.settings import epochs_of_patience, initial_learning_rate, number_of_epochs, rows_per_batch
 
 mlp = functools.partial(estimators.default_mlp, hidden_layer_sizes=3, max_iter="auto")
 
@@ -127,8 +127,8 @@ def test_the_first_rate_depends_on_the_solver_and_on_whether_the_rate_comes_down
 ):
     X, y = data(20)
     for learning_rate in learning_rates:
-        assert first_rate("auto", solver, learning_rate) == rate
-        assert first_rate(0.7, solver, learning_rate) == 0.7
+        assert initial_learning_rate("auto", solver, learning_rate) == rate
+        assert initial_learning_rate(0.7, solver, learning_rate) == 0.7
         params = {"solver": solver, "learning_rate": learning_rate, "max_iter": 10}
         # Of ten epochs the fourth of "one_cycle" has the whole rate, the first of all others.
         assert max(mlp(**params).fit(X, y).learning_rate_curve_) == rate

@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import re
 import warnings
 from collections.abc import Mapping
 
@@ -10,11 +11,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from sklearn import config_context
 from sklearn.datasets import load_iris
-from sklearn.exceptions import NotFittedError
-from sklearn.utils._param_validation import InvalidParameterError
+from sklearn.ensemble import BaggingClassifier
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.utils._param_validation import Interval, InvalidParameterError
 
 from skscratch import ScratchMLPClassifier
+from skscratch.checks import brief
+from skscratch.hyperparameters import CONSTRAINTS
 
 mlp = functools.partial(estimators.mlp, hidden_layer_sizes=(5, 3), learning_rate="one_cycle", max_iter=3)
 
@@ -606,7 +611,7 @@ def test_weights_of_ones_own_that_are_not_finite_are_named():
     X, y = load_iris(return_X_y=True)
     clf = ScratchMLPClassifier(4, max_iter=2, random_state=0).fit(X, y)
     clf.coefs_[0][0, 0] = np.nan
-    with pytest.raises(ValueError, match="coefs_ or intercepts_"):
+    with pytest.raises(ValueError, match=r"coefs_\[0\] holds values that are not finite"):
         clf.predict(X)
 
 
@@ -618,3 +623,262 @@ def test_a_subclass_may_have_fewer_parameters():
 
     X, y = load_iris(return_X_y=True)
     assert Narrow(random_state=0).fit(X, y).score(X, y) > 0.8
+
+
+# Labels that are missing, infinite or of two sorts
+
+
+def with_odd_label(odd, kind):
+    y = Y.astype(object)
+    y[3] = odd
+    return {"array": y, "list": list(y), "frame": pd.Series(y, dtype=object)}[kind]
+
+
+@pytest.mark.parametrize("kind", ["array", "list", "frame"])
+@pytest.mark.parametrize("odd", [None, pd.NA, np.nan, pd.NaT, 3, b"oak"], ids=repr)
+def test_a_label_that_is_missing_or_no_string_among_strings_is_an_error_that_names_its_array(odd, kind):
+    y, message = with_odd_label(odd, kind), f"holds {odd!r} among its labels"
+    refuses(new(), lambda clf: clf.fit(X, y), f"^y {message}")
+    refuses(begun(), lambda clf: clf.partial_fit(X, y), f"^y {message}")
+    refuses(new(early_stopping=True), lambda clf: clf.fit(X, Y, X_val=X, y_val=y), f"^y_val {message}")
+    refuses(new(), lambda clf: clf.partial_fit(X, Y, classes=y[:4]), f"^classes {message}")
+
+
+@pytest.mark.parametrize("dtype", ["string", "boolean", "Int64", "Float64"])
+def test_a_missing_label_of_a_nullable_column_is_an_error_that_names_its_array(dtype):
+    complete = pd.Series(Y == "ash").astype("string" if dtype == "string" else int).astype(dtype)
+    known = np.unique(complete)
+    y = complete.copy()
+    y[3] = pd.NA
+    refuses(new(), lambda clf: clf.fit(X, y), r"\by\b.*(NA|NaN)")
+    refuses(new(), lambda clf: clf.partial_fit(X, y, classes=known), r"\by\b.*(NA|NaN)")
+    clf = new(early_stopping=True)
+    refuses(clf, lambda clf: clf.fit(X, complete, X_val=X, y_val=y), r"\by_val\b.*(NA|NaN)")
+    assert new().fit(X, complete).classes_.tolist() == known.tolist()
+
+
+def test_dates_are_labels_but_a_missing_date_is_none():
+    y = np.array(["2024-01-01", "2025-01-01"], "datetime64[D]")[(X[:, 0] > 0).astype(int)]
+    assert new(max_iter=100).fit(X, y).score(X, y) > 0.9
+    y[3] = "NaT"
+    refuses(new(), lambda clf: clf.fit(X, y), "y contains NaT")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"X_val": with_one(X, np.nan), "y_val": Y}, "^Input X_val contains NaN"),
+        ({"X_val": X, "y_val": with_one(np.arange(40) % 2, np.nan)}, "^Input y_val contains NaN"),
+        ({"X_val": X, "y_val": with_one(np.arange(40) % 2, np.inf)}, "^Input y_val contains infinity"),
+        ({"X_val": X, "y_val": X[:, 0]}, "^y_val: Unknown label type: continuous"),
+    ],
+)
+def test_bad_validation_rows_are_called_by_their_own_names(given, message):
+    refuses(new(early_stopping=True), lambda clf: clf.fit(X, Y, **given), message)
+
+
+@pytest.mark.parametrize("dtype", [float, object])
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        (np.nan, "Input classes contains NaN"),
+        (np.inf, "Input classes contains infinity"),
+        (2.5, "^classes: Unknown label type: continuous"),
+    ],
+)
+def test_classes_are_whole_numbers(extra, message, dtype):
+    classes, y = np.array([0, 1, extra], dtype), np.arange(40) % 2
+    refuses(new(), lambda clf: clf.partial_fit(X, y, classes=classes), message)
+    refuses(new(), lambda clf: clf.partial_fit(X, TABLE, classes=classes), message)
+
+
+@pytest.mark.parametrize("odd", ["a", None, pd.NA], ids=repr)
+def test_classes_are_of_one_sort(odd):
+    y = np.arange(40) % 2
+    for classes in ([0, 1, odd], np.array([0, 1, odd], object)):
+        call = lambda clf, classes=classes: clf.partial_fit(X, y, classes=classes)  # noqa: E731
+        refuses(new(), call, "^classes holds .* among its labels")
+
+
+def test_classes_may_be_numbers_in_an_array_of_objects():
+    clf = new().partial_fit(X, np.arange(40) % 2, classes=np.array([1, 0], object))
+    assert clf.predict(X).dtype == np.arange(2).dtype
+
+
+def test_classes_that_an_ensemble_has_numbered_are_said_to_be_numbers():
+    y = Y.copy()
+    y[0] = "yew"
+    bagging = BaggingClassifier(new(early_stopping=True), n_estimators=1, bootstrap=False)
+    with pytest.raises(ValueError, match=r"fewer than 2 rows .*: \[3\].*BaggingClassifier.* from 0"):
+        bagging.fit(X, y)
+    with pytest.raises(ValueError, match=r"class_weight names \['ash'\].*BaggingClassifier.* from 0"):
+        bagging.set_params(estimator=new(class_weight={"ash": 2})).fit(X, y)
+    with pytest.raises(ValueError, match=r"fewer than 2 rows") as raised:
+        new(early_stopping=True).fit(X, y)
+    assert "Bagging" not in str(raised.value)
+
+
+# Numbers that no float can hold
+
+TOO_LARGE = [10**400, -(10**400), 10**5000]
+too_large = pytest.mark.parametrize("number", TOO_LARGE, ids=["10^400", "-10^400", "10^5000"])
+NUMERIC = [name for name, parts in CONSTRAINTS.items() if any(isinstance(part, Interval) for part in parts)]
+
+
+def trains(method, **params):
+    known = {"classes": np.unique(Y)} if method == "partial_fit" else {}
+    return lambda clf: getattr(clf, method)(X, Y, **known, **params)
+
+
+@too_large
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("name", NUMERIC)
+def test_a_parameter_that_no_float_can_hold_is_an_error_that_names_it(name, method, number):
+    clf = mlp(learning_rate="invscaling").set_params(**{name: number})
+    error = refuses(clf, trains(method), f"'{name}' parameter.*a float can hold")
+    assert isinstance(error, InvalidParameterError)
+    if method == "partial_fit":
+        refuses(begun().set_params(**{name: number}), trains(method), f"'{name}' parameter.*a float can hold")
+
+
+@too_large
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_a_number_that_no_float_can_hold_is_an_error_in_a_sequence_too(method, number):
+    for params in (
+        {"hidden_layer_sizes": (5, number)},
+        {"dropout": [0.0, number]},
+        {"class_weight": {"ash": number}},
+    ):
+        refuses(mlp(**params), trains(method), next(iter(params)))
+
+
+@too_large
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_weights_and_rows_that_no_float_can_hold_are_an_error_by_name(method, number):
+    weights, rows = [1] * 39 + [number], X.astype(object)
+    rows[3, 1] = number
+    for heavy in (weights, np.array(weights, object), number):
+        refuses(new(), trains(method, sample_weight=heavy), "^sample_weight holds a number that no float")
+    known = {"classes": np.unique(Y)} if method == "partial_fit" else {}
+    refuses(new(), lambda clf: getattr(clf, method)(rows, Y, **known), "^X holds a number that no float")
+    refuses(fitted(), lambda clf: clf.predict(rows), "^X holds a number that no float")
+    for name, given in {
+        "X_val": {"X_val": rows, "y_val": Y},
+        "sample_weight_val": {"X_val": X, "y_val": Y, "sample_weight_val": weights},
+    }.items():
+        call = lambda clf, given=given: clf.fit(X, Y, **given)  # noqa: E731
+        refuses(new(early_stopping=True), call, f"^{name} holds a number that no float")
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_a_penalty_beyond_float32_makes_training_diverge_without_a_word_from_numpy(method):
+    clf = mlp(alpha=1e300)
+    known = {"classes": np.unique(Y)} if method == "partial_fit" else {}
+    # Any other warning is an error here.
+    with pytest.warns(ConvergenceWarning, match="diverged in epoch 1"):
+        getattr(clf, method)(X.astype(np.float32), Y, **known)
+
+
+# What is no number, no name or no sequence
+
+NO_NUMBER = {
+    "none": None,
+    "text": "0.5",
+    "mapping": {},
+    "array": np.ones(3),
+    "array of one": np.ones(1),
+    "complex": 1j,
+    "huge": 10**400,
+    "nan": np.nan,
+}
+no_number = pytest.mark.parametrize("bad", NO_NUMBER.values(), ids=NO_NUMBER)
+
+
+@no_number
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_a_schedule_that_returns_no_number_is_an_error_that_shows_it(bad, method):
+    message = rf"learning_rate\(0\) returned {re.escape(brief(bad))}; .*finite factor"
+    refuses(mlp(learning_rate=lambda fraction: bad), trains(method), message)
+
+
+@no_number
+def test_a_scorer_that_returns_no_number_is_an_error_that_shows_it(bad):
+    clf = mlp(early_stopping=True, scoring=lambda estimator, X, y: bad)
+    refuses(clf, trains("fit"), rf"scoring\) returned {re.escape(brief(bad))} .*only finite numbers")
+
+
+@no_number
+def test_a_class_weight_that_is_no_number_is_an_error_that_shows_it(bad):
+    clf = mlp(class_weight={"ash": bad})
+    refuses(clf, trains("fit"), rf"class_weight must hold finite weights.*{re.escape(brief(bad))}")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("hidden_layer_sizes", np.array(5)),
+        ("hidden_layer_sizes", {5, 3}),
+        ("hidden_layer_sizes", {5: 1, 3: 1}),
+        ("hidden_layer_sizes", (5, 10**30)),
+        ("dropout", np.array(0.5)),
+        ("dropout", {0.5, 0.2}),
+        ("activation", np.array("relu")),
+        ("activation", {"relu": 1, "tanh": 2}),
+        ("activation", [["relu"], ["relu"]]),
+        ("activation", np.array([["relu"], ["tanh"]])),
+        ("activation", [{}, {}]),
+    ],
+    ids=str,
+)
+def test_what_is_no_sequence_of_the_right_entries_is_an_error_that_names_the_parameter(name, value):
+    error = refuses(mlp(**{name: value}), trains("fit"), f"^{name} must be")
+    assert f"got {brief(value)}." in str(error)
+
+
+@pytest.mark.parametrize("layer", ["a", None, 0.0, [0], np.array([0, 1]), {}, 10**5000], ids=brief)
+def test_a_layer_that_is_no_whole_number_is_an_error_that_says_so(layer):
+    refuses(fitted(), lambda clf: clf.hidden_activations(X, layer=layer), "^layer=.*2 hidden layer")
+
+
+@pytest.mark.parametrize(
+    ("scoring", "hint"),
+    [
+        ("acc", "Did you mean 'accuracy' or 'balanced_accuracy'"),
+        ("f1macro", "Did you mean 'f1_macro'"),
+        ("neg_logloss", "Did you mean 'neg_log_loss'"),
+        ("xyzzy", "instead.$"),
+    ],
+)
+def test_an_unknown_scorer_is_an_error_that_names_similar_ones(scoring, hint):
+    error = refuses(mlp(scoring=scoring), trains("fit"), f"'scoring' parameter.*Got '{scoring}'.*{hint}")
+    assert isinstance(error, InvalidParameterError)
+    assert len(str(error)) < 300
+
+
+def test_the_names_to_choose_from_are_listed_in_one_order_in_every_process():
+    refuses(mlp(activation="step"), trains("fit"), "'alrelu', 'elu', 'gelu', .* 'softplus', 'tanh'")
+    refuses(mlp(solver="newton"), trains("fit"), "'sgd', 'adam', 'lbfgs'")
+    refuses(mlp(learning_rate="fast"), trains("fit"), "'one_cycle', 'cosine', 'constant', 'invscaling'")
+
+
+# Values that are not finite, where scikit-learn does not look for them
+
+
+@pytest.mark.parametrize("form", [np.array, sp.csr_array], ids=["dense", "sparse"])
+@pytest.mark.parametrize(("value", "name"), [(np.nan, "NaN"), (np.inf, "infinity")])
+def test_values_that_are_not_finite_are_called_so_under_assume_finite(value, name, form):
+    bad = form(with_one(X, value))
+    clf = fitted(activation="relu")
+    calls = [clf.predict, clf.predict_proba, clf.predict_log_proba, clf.decision_function]
+    calls += [clf.hidden_activations, lambda bad: clf.fit(bad, Y), lambda bad: clf.partial_fit(bad, Y)]
+    with config_context(assume_finite=True):
+        for call in calls:
+            refuses(clf, lambda clf, call=call: call(bad), f"^X contains {name}. Fill in")
+
+
+def test_infinity_beside_categories_is_an_error_that_says_so():
+    table = pd.DataFrame({"a": X[:, 0], "b": pd.Categorical(list("1234") * 10)})
+    clf = mlp().fit(table, Y)
+    table.loc[3, "a"] = np.inf
+    refuses(clf, lambda clf: clf.predict(table), "X contains infinity")
+    refuses(clf, lambda clf: clf.fit(table, Y), "X contains infinity")

@@ -10,6 +10,7 @@ import scipy.sparse as sp
 from builders import (
     KINDS,
     N_OUTPUTS,
+    begin_epoch,
     make_batches,
     make_network,
     make_rows,
@@ -394,7 +395,7 @@ TRAINED = {
 def test_a_step_allocates_nothing_of_a_batchs_size(dtype, options, shuffled):
     trainer = big_trainer(big_X(dtype), **options)
     order = np.random.default_rng(0).permutation(BIG) if shuffled else None
-    trainer.optimizer.begin_epoch(1e-3, 0.9)
+    begin_epoch(trainer.optimizer, 1e-3, 0.9)
     train_in(trainer, order)
     assert peak_bytes(lambda: train_in(trainer, order)) < SMALLEST_BUFFER
 
@@ -403,7 +404,7 @@ def test_a_step_allocates_nothing_of_a_batchs_size(dtype, options, shuffled):
 def test_a_step_allocates_nothing_of_a_batchs_size_on_X_in_fortran_order(shuffled):
     trainer = big_trainer(big_X(np.float32, "F"))
     order = np.random.default_rng(0).permutation(BIG) if shuffled else None
-    trainer.optimizer.begin_epoch(1e-3, 0.9)
+    begin_epoch(trainer.optimizer, 1e-3, 0.9)
     train_in(trainer, order)
     assert peak_bytes(lambda: train_in(trainer, order)) < SMALLEST_BUFFER
 

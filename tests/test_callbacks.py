@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skscratch import ScratchMLPClassifier
-from skscratch.listeners import CallbackListener
+from skscratch.callbacks import SklearnCallbacks
 
 mlp = functools.partial(estimators.default_mlp, hidden_layer_sizes=4, max_iter=5, n_iter_no_change="auto")
 
@@ -95,11 +95,11 @@ def test_no_copy_is_made_where_none_is_asked_for(monkeypatch):
         mlp().set_callbacks(Predictor()).fit(X, Y)
 
 
-def test_without_callbacks_nobody_listens(monkeypatch):
+def test_without_callbacks_none_is_called(monkeypatch):
     def nobody(*args, **kwargs):
-        raise AssertionError("a listener was made")
+        raise AssertionError("a callback was made")
 
-    monkeypatch.setattr(CallbackListener, "__init__", nobody)
+    monkeypatch.setattr(SklearnCallbacks, "__init__", nobody)
     mlp().fit(X, Y)
 
 

@@ -1,6 +1,9 @@
 """Every kind of X: its precision, its layout, where it lies; and it is never written to."""
 
+import copy
 import functools
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 
 import estimators
 import numpy as np
@@ -9,9 +12,10 @@ import polars as pl
 import pytest
 import scipy.sparse as sp
 from estimators import parameters
-from sklearn.exceptions import DataConversionWarning
+from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 
 from skscratch import ScratchMLPClassifier
+from skscratch.rows import largest_entry
 
 mlp = functools.partial(estimators.mlp, learning_rate="one_cycle", max_iter=5)
 
@@ -313,3 +317,201 @@ def test_many_classes_are_told_apart():
     y = np.repeat(np.arange(300), 2)
     clf = mlp(hidden_layer_sizes=(), learning_rate_init=1.0, max_iter=60, alpha=0.0).fit(X, y)
     assert clf.score(X, y) == 1
+
+
+# Sparse rows that are not canonical: SciPy would sort them and sum them up in place
+
+
+def buffers(X):
+    return X.data, X.indices, X.indptr
+
+
+def untidy(X, *, repeated=True, types=(np.int32, np.int32), matrix=sp.csr_array):
+    """Return X as CSR: each row's columns in falling order, and every entry twice: itself and 0."""
+    csr = sp.csr_array(X)
+    rows = zip(csr.indptr[:-1], csr.indptr[1:], strict=True)
+    order = np.concatenate([np.arange(a, b)[::-1] for a, b in rows]).repeat(1 + repeated)
+    values, indptr = csr.data[order], csr.indptr * (1 + repeated)
+    if repeated:
+        values[1::2] = 0
+    untidy = matrix((values, csr.indices[order], indptr), shape=X.shape)
+    untidy.indices, untidy.indptr = untidy.indices.astype(types[0]), untidy.indptr.astype(types[1])
+    return untidy
+
+
+UNTIDY = {
+    "repeated": {},
+    "unsorted": {"repeated": False},
+    "matrix": {"matrix": sp.csr_matrix},
+    "int64": {"types": (np.int64, np.int64)},
+    "int64 columns, int32 rows": {"types": (np.int64, np.int32)},
+    "int32 columns, int64 rows": {"types": (np.int32, np.int64)},
+}
+
+
+@pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
+@pytest.mark.parametrize("dtype", [np.float32, np.uint8])
+@pytest.mark.parametrize("form", UNTIDY.values(), ids=UNTIDY)
+def test_untidy_sparse_rows_are_only_read(form, dtype, solver):
+    X, _ = data()
+    y = np.random.default_rng(1).integers(0, 3, len(X))
+    X = X.astype(dtype)
+    rows, same = untidy(X, **form), untidy(X, **form)
+    before = [a.copy() for a in buffers(rows)]
+    for a in buffers(rows):
+        a.flags.writeable = False
+    # Nothing is to be learned from these labels, so the reach of the features is looked up in the end.
+    steps = {"alpha": 5.0, "tol": 1e-12} if solver == "lbfgs" else {"learning_rate_init": 1e-6}
+    clf, again = (
+        ScratchMLPClassifier((5,), "tanh", solver=solver, max_iter=12, random_state=0, **steps)
+        for _ in range(2)
+    )
+    with pytest.warns(ConvergenceWarning) if solver == "lbfgs" else nullcontext():
+        clf.fit(rows, y), again.fit(rows, y)
+    np.testing.assert_array_equal(parameters(clf), parameters(again))
+    if solver != "lbfgs":
+        clf.set_params(early_stopping=True, scoring="accuracy").fit(rows, y, X_val=rows, y_val=y)
+        clf.fit(rows, y).partial_fit(rows, y)
+    dense = rows.toarray()
+    for method in ("predict", "hidden_activations", *METHODS):
+        predict = getattr(clf, method)
+        np.testing.assert_allclose(predict(rows), predict(dense), rtol=1e-4, atol=1e-6)
+    for now, then, other in zip(buffers(rows), before, buffers(same), strict=True):
+        np.testing.assert_array_equal(now, then)
+        assert now.dtype == other.dtype
+
+
+@pytest.mark.parametrize("method", ["predict", "hidden_activations", *METHODS])
+@pytest.mark.parametrize("form", UNTIDY.values(), ids=UNTIDY)
+def test_untidy_sparse_rows_that_are_too_large_are_only_read(form, method):
+    X, y = data()
+    clf = mlp().fit(X.astype(np.float32), y)
+    rows = untidy(np.where(X == 2, 3e38, X).astype(np.float32), **form)
+    before = [a.copy() for a in buffers(rows)]
+    for a in buffers(rows):
+        a.flags.writeable = False
+    with pytest.raises(ValueError, match=r"not finite in float32: .* too large .* \(up to 3e\+38\)"):
+        getattr(clf, method)(rows)
+    for now, then in zip(buffers(rows), before, strict=True):
+        np.testing.assert_array_equal(now, then)
+
+
+@pytest.mark.parametrize("index", [None, np.array([2, 0])])
+def test_the_largest_entry_is_that_of_the_dense_form(index):
+    # Twice 40 in one place of the first row, 90 - 90 in the second, 70 and -60 in the others.
+    rows = sp.csr_array(([40.0, 40, 90, -90, 70, -60], [1, 1, 0, 0, 2, 1], [0, 2, 4, 5, 6]), shape=(4, 3))
+    assert largest_entry(rows, index) == largest_entry(rows.toarray(), index) == 80
+    assert len(rows.data) == 6
+    assert largest_entry(-rows, np.array([3])) == 60
+    assert largest_entry(np.full((25_000, 1), -7, np.int8)) == 7
+
+
+@pytest.mark.parametrize("form", [{}, {"repeated": False}], ids=["repeated", "unsorted"])
+def test_threads_may_share_untidy_sparse_rows(form):
+    rng = np.random.default_rng(0)
+    X, y = rng.random((600, 100)) * (rng.random((600, 100)) < 0.05), rng.integers(0, 2, 600)
+    rows, huge = untidy(X, **form), untidy(X * 1e308, **form)
+    before = [a.copy() for a in buffers(rows)]
+    fitted = mlp(max_iter=2, activation="identity").fit(X, y)
+    fitted.coefs_[0] *= 1e3
+
+    def work(solver):
+        clf = ScratchMLPClassifier((), solver=solver, alpha=5.0, max_iter=12, tol=1e-9, random_state=0)
+        with pytest.raises(ValueError, match="too large"):
+            fitted.predict(huge)
+        return parameters(clf.fit(rows, y))
+
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(work, ["sgd", "adam", "lbfgs"] * 2))
+    for result, first in zip(results, results[:3] * 2, strict=True):
+        np.testing.assert_array_equal(result, first)
+    for now, then in zip(buffers(rows), before, strict=True):
+        np.testing.assert_array_equal(now, then)
+    assert len(huge.data) == len(rows.data)
+
+
+def test_untidy_sparse_tables_of_labels_are_only_read():
+    X, _ = data()
+    Y = (X[:, :3] > 1).astype(int)
+    table = untidy(Y)
+    before = [a.copy() for a in buffers(table)]
+    for a in buffers(table):
+        a.flags.writeable = False
+    np.testing.assert_array_equal(parameters(mlp().fit(X, table)), parameters(mlp().fit(X, Y)))
+    for now, then in zip(buffers(table), before, strict=True):
+        np.testing.assert_array_equal(now, then)
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int8, np.int16, np.int64, np.float64])
+def test_entries_in_one_place_sum_up_as_in_the_dense_form(dtype):
+    # In X's own dtype: True and True are True, and 200 + 100 is 44 in a byte.
+    X, y = data()
+    rows = untidy(X.astype(dtype))
+    rows.data[1::2] = 100
+    rows.data[::2] = np.array([200]).astype(dtype)
+    sparse, dense = mlp().fit(rows, y), mlp().fit(rows.toarray(), y)
+    np.testing.assert_allclose(parameters(sparse), parameters(dense), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(dense.predict_proba(rows), dense.predict_proba(rows.toarray()), rtol=1e-4)
+
+
+# Frames and text, which scikit-learn would read otherwise
+
+NULLABLE = {
+    "Float32": np.float32,
+    "boolean": np.bool_,
+    "Int8": np.int8,
+    "UInt16": np.uint16,
+    "Int32": np.int32,
+    "Float64": np.float64,
+}
+
+
+@pytest.mark.parametrize(("name", "dtype"), NULLABLE.items(), ids=NULLABLE)
+def test_nullable_columns_of_pandas_are_computed_in_the_precision_of_plain_ones(name, dtype):
+    X, y = data()
+    X = (X > 0) if dtype is np.bool_ else X
+    frame = pd.DataFrame(X, columns=list("abcde")).astype(name)
+    clf, plain = mlp().fit(frame, y), mlp().fit(X.astype(dtype), y)
+    assert types_of(clf, frame) == types_of(plain, X) == {np.dtype(COMPUTED_IN[dtype])}
+    np.testing.assert_array_equal(parameters(clf), parameters(plain))
+    np.testing.assert_array_equal(clf.predict_proba(frame), plain.predict_proba(X))
+    frame.iloc[3, 2] = pd.NA
+    with pytest.raises(ValueError, match="X contains NaN"):
+        clf.predict(frame)
+
+
+def test_nullable_columns_beside_plain_ones_are_computed_in_what_holds_both():
+    X, y = data()
+    frame = pd.DataFrame(X, columns=list("abcde")).astype({"a": "Float32", "b": np.float32, "c": "Int16"})
+    narrow = frame.astype({"d": np.int16}).assign(e=(frame["e"] > 0).astype("boolean"))
+    assert types_of(mlp().fit(narrow, y), narrow) == {np.dtype(np.float32)}
+    assert types_of(mlp().fit(frame, y), frame) == {np.dtype(np.float64)}
+    categories = frame.astype({"e": "category"})
+    np.testing.assert_array_equal(parameters(mlp().fit(categories, y)), parameters(mlp().fit(frame, y)))
+
+
+TEXT = {
+    "strings": lambda X: X.astype(str),
+    "bytes": lambda X: X.astype("S"),
+    "list of lists": lambda X: X.astype(str).tolist(),
+    "objects": lambda X: X.astype(str).astype(object),
+    "pandas": lambda X: pd.DataFrame(X.astype(str), columns=list("abcde")),
+    "polars": lambda X: pl.DataFrame(X.astype(str), schema=list("abcde")),
+}
+
+
+@pytest.mark.parametrize("form", TEXT.values(), ids=TEXT)
+def test_numbers_written_as_text_are_numbers_in_any_container(form):
+    X, y = data()
+    X = X + 0.25
+    clf, plain = mlp().fit(form(X), y), mlp().fit(X, y)
+    np.testing.assert_array_equal(parameters(clf), parameters(plain))
+    np.testing.assert_array_equal(clf.predict_proba(form(X)), plain.predict_proba(X))
+    before = copy.deepcopy(vars(clf))
+    for wrong, message in ((np.nan, "X contains NaN"), (-np.inf, "X contains infinity")):
+        X[0, 0] = wrong
+        with pytest.raises(ValueError, match=message):
+            clf.predict(form(X))
+        with pytest.raises(ValueError, match=message):
+            clf.partial_fit(form(X), y)
+    assert before.keys() == vars(clf).keys()

@@ -17,7 +17,7 @@ from builders import (
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.linear_model import LogisticRegression
 
-from skscratch.reports import Ending
+from skscratch.history import StopReason
 
 N, N_FEATURES, ALPHA = 60, 4, 0.05
 
@@ -36,7 +36,7 @@ def lbfgs_for(kind="multiclass", hidden=(), *, weighted=False, dtype=np.float64,
 @pytest.mark.parametrize("kind", ["binary", "multiclass"])
 def test_without_hidden_layers_lbfgs_reaches_the_optimum_of_logistic_regression(kind, weighted):
     lbfgs = lbfgs_for(kind, weighted=weighted, tol=1e-8)
-    assert lbfgs.run(1000).ending is Ending.CONVERGED
+    assert lbfgs.run(1000).stop_reason is StopReason.CONVERGED
     w = make_weights(N) if weighted else np.ones(N)
     # Its penalty is ||W||^2 / (2 C) beside the sum of the losses, ours alpha ||W||^2 / 2 beside their mean.
     other = LogisticRegression(C=1 / (w.sum() * ALPHA), tol=1e-10, max_iter=10000)
@@ -51,7 +51,7 @@ def test_without_hidden_layers_lbfgs_reaches_the_optimum_of_logistic_regression(
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
 def test_lbfgs_ends_where_the_gradient_is_at_most_tol(kind):
     lbfgs = lbfgs_for(kind, (5,), weighted=True, tol=1e-5)
-    assert lbfgs.run(1000).ending is Ending.CONVERGED
+    assert lbfgs.run(1000).stop_reason is StopReason.CONVERGED
     _, gradient = lbfgs.objective.value_and_gradient(lbfgs.batches)
     assert np.abs(gradient).max() <= 1e-5
 
@@ -59,27 +59,25 @@ def test_lbfgs_ends_where_the_gradient_is_at_most_tol(kind):
 @pytest.mark.parametrize("tol", [1e-4, 1e-6])
 def test_lbfgs_converges_in_float32_and_says_so(tol):
     lbfgs = lbfgs_for("multiclass", (5,), dtype=np.float32, tol=tol)
-    outcome = lbfgs.run(1000)
-    assert outcome.ending is Ending.CONVERGED
-    assert not outcome.still_improving
+    result = lbfgs.run(1000)
+    assert result.stop_reason is StopReason.CONVERGED
     assert lbfgs.objective.network.theta.dtype == np.float32
 
 
 def test_lbfgs_reports_the_whole_loss_curve_and_leaves_the_parameters_of_its_last_point():
     lbfgs = lbfgs_for("multiclass", (5,))
-    outcome = lbfgs.run(1000)
-    curve = [report.loss for report in outcome.reports]
+    result = lbfgs.run(1000)
+    curve = [record.loss for record in result.records]
     assert len(curve) > 5
     assert (np.diff(curve) <= 0).all()
     assert_allclose(lbfgs.objective.value(lbfgs.batches), curve[-1], rtol=1e-13)
-    assert [report.epoch for report in outcome.reports] == list(range(1, len(curve) + 1))
+    assert [record.epoch for record in result.records] == list(range(1, len(curve) + 1))
 
 
-def test_lbfgs_that_reaches_max_iter_says_that_it_was_still_improving():
-    outcome = lbfgs_for("multiclass", (5,)).run(3)
-    assert outcome.ending is Ending.MAX_ITER
-    assert outcome.still_improving
-    assert len(outcome.reports) == 3
+def test_lbfgs_that_reaches_max_iter_says_so():
+    result = lbfgs_for("multiclass", (5,)).run(3)
+    assert result.stop_reason is StopReason.MAX_ITER
+    assert len(result.records) == 3
 
 
 def test_lbfgs_evaluates_the_objective_about_as_often_as_it_may(monkeypatch):
@@ -92,20 +90,19 @@ def test_lbfgs_evaluates_the_objective_about_as_often_as_it_may(monkeypatch):
         return value_and_gradient(batches)
 
     monkeypatch.setattr(lbfgs.objective, "value_and_gradient", count)
-    outcome = lbfgs.run(1000)
-    assert outcome.ending is Ending.MAX_ITER
+    result = lbfgs.run(1000)
+    assert result.stop_reason is StopReason.MAX_ITER
     # SciPy finishes the line search that it is in.
     assert 4 <= n_evaluations <= 10
 
 
-def test_a_listener_stops_lbfgs_after_that_iteration():
-    lbfgs, whole, listener = lbfgs_for(hidden=(5,)), lbfgs_for(hidden=(5,)), StopAfter(4)
-    outcome = lbfgs.run(1000, listener)
+def test_a_callback_stops_lbfgs_after_that_iteration():
+    lbfgs, whole, callback = lbfgs_for(hidden=(5,)), lbfgs_for(hidden=(5,)), StopAfter(4)
+    result = lbfgs.run(1000, callback)
     whole.run(4)
-    assert outcome.ending is Ending.STOPPED
-    assert not outcome.still_improving
-    assert outcome.reports == listener.reports
-    assert len(listener.reports) == listener.n_begun == 4
+    assert result.stop_reason is StopReason.CALLBACK
+    assert result.records == callback.records
+    assert len(callback.records) == callback.n_begun == 4
     assert_array_equal(lbfgs.objective.network.theta, whole.objective.network.theta)
 
 
@@ -123,20 +120,21 @@ def interrupt_evaluation(lbfgs, number, monkeypatch):
 
 
 def test_an_interrupt_leaves_the_parameters_of_the_last_finished_iteration(monkeypatch):
-    lbfgs, listener = lbfgs_for(hidden=(5,)), StopAfter(1000)
+    lbfgs, callback = lbfgs_for(hidden=(5,)), StopAfter(1000)
     interrupt_evaluation(lbfgs, 8, monkeypatch)
-    outcome = lbfgs.run(1000, listener)
-    assert outcome.ending is Ending.INTERRUPTED
-    assert 0 < len(outcome.reports) < 8
-    assert_allclose(lbfgs.objective.value(lbfgs.batches), outcome.reports[-1].loss, rtol=1e-13)
+    result = lbfgs.run(1000, callback)
+    assert result.stop_reason is StopReason.INTERRUPTED
+    assert 0 < len(result.records) < 8
+    assert_allclose(lbfgs.objective.value(lbfgs.batches), result.records[-1].loss, rtol=1e-13)
 
 
-def test_an_interrupt_before_the_first_iteration_has_ended_goes_up_and_leaves_no_trace(monkeypatch):
+def test_an_interrupt_before_the_first_iteration_has_ended_leaves_no_trace(monkeypatch):
     lbfgs = lbfgs_for(hidden=(5,))
     before = lbfgs.objective.network.theta.copy()
     interrupt_evaluation(lbfgs, 2, monkeypatch)
-    with pytest.raises(KeyboardInterrupt):
-        lbfgs.run(1000)
+    result = lbfgs.run(1000)
+    assert result.stop_reason is StopReason.INTERRUPTED
+    assert not result.records
     assert_array_equal(lbfgs.objective.network.theta, before)
 
 

@@ -1,11 +1,14 @@
 """Data-parallel training on real MPI ranks, held against one process that is given the same joint batches."""
 
+import copy
 import os
 import pickle
 import shutil
 import subprocess
 import sys
 import sysconfig
+import threading
+from collections import defaultdict
 from pathlib import Path
 
 import mpi_program
@@ -14,9 +17,17 @@ import pytest
 import textbook
 from mpi_program import BATCH_SIZE, CASES, MISTAKES, RAGGED, SAME_AS_ONE, SIZE
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.ensemble import BaggingClassifier
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from skscratch.parallel import data_parallel
-from skscratch.parameters import rows_per_batch
+from skscratch import parallel
+from skscratch.callbacks import ProgressPrinter
+from skscratch.parallel import Ranks, data_parallel
+from skscratch.settings import rows_per_batch
+from skscratch.targets import Labels
 
 MPIEXEC = shutil.which("mpiexec", path=sysconfig.get_path("scripts")) or shutil.which("mpiexec")
 
@@ -201,6 +212,11 @@ def test_a_divergence_on_one_rank_is_met_by_all(ranks):
         assert np.isfinite(got["theta"]).all()
 
 
+@pytest.mark.parametrize("solver", mpi_program.STOPPING_SOLVERS)
+def test_a_callback_that_stops_one_rank_stops_all(ranks, solver):
+    assert [got["n_iter_"] for got in ranks(f"stopped {solver}")] == [3, 3, 3]
+
+
 def test_an_ordinary_estimator_is_left(ranks):
     for got in ranks("an_ordinary_estimator_afterwards"):
         assert got["same"]
@@ -210,12 +226,15 @@ def test_an_ordinary_estimator_is_left(ranks):
 @pytest.mark.parametrize(
     ("mistake", "message"),
     [
-        ("different_dtypes", r"differ in their number of parameters or in their dtype.*float32"),
-        ("different_features", r"differ in their number of parameters"),
+        ("different_dtypes", r"cannot train together; rank by rank, dtype: 'float64', 'float32', 'float64'"),
+        ("different_features", r"number of parameters: 65, 71, 65"),
         ("different_labels", r"The ranks' y do not go together"),
         ("a_class_too_rare_to_split", r"fewer than 2 rows .*: \[1\]"),
         ("another_score", r"scoring='accuracy' cannot be used in data-parallel training"),
         ("balanced", r"class_weight='balanced' cannot be used in data-parallel training"),
+        ("different_epochs", r"rank by rank, max_iter: 5, 6, 7\. Only verbose and random_state may differ"),
+        ("different_solvers", r"solver: 'sgd', 'lbfgs', 'lbfgs'"),
+        ("a_row_of_each_class_per_rank", r"no rank has 2 rows of the same class .*n_samples = 6 on 3 ranks"),
     ],
 )
 def test_a_mistake_is_an_error_on_every_rank(everyones, mistake, message):
@@ -243,3 +262,383 @@ def test_without_mpi4py_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "mpi4py", None)
     with pytest.raises(ImportError, match=r"skscratch\[mpi\]"), data_parallel(mpi_program.make_mlp()):
         pass
+
+
+# Ranks that are threads: the same as real ones, but for what carries the messages
+
+
+class Threads:
+    """Carries messages between threads; whoever waits in vain gets an error."""
+
+    def __init__(self, size):
+        self.size, self.rounds, self.change = size, defaultdict(dict), threading.Condition()
+        self.is_broken = False
+
+    def exchange(self, rank, number, message):
+        """Return the messages that all ranks bring to the round of this number."""
+        here = self.rounds[number]
+        with self.change:
+            here[rank] = message
+            self.change.notify_all()
+            self.change.wait_for(lambda: self.is_broken or len(here) == self.size, timeout=60)
+        if len(here) < self.size:
+            raise TimeoutError(f"rank {rank} waits in vain")
+        return [here[each] for each in range(self.size)]
+
+    def give_up(self):
+        with self.change:
+            self.is_broken = True
+            self.change.notify_all()
+
+
+class ThreadComm:
+    """The part of an MPI communicator that skscratch uses. As the real one, it cannot be pickled."""
+
+    def __init__(self, threads, rank):
+        self._threads, self.rank, self._number = threads, rank, 0
+
+    def __reduce__(self):
+        raise TypeError("cannot pickle a communicator")
+
+    def Get_rank(self):
+        return self.rank
+
+    def Get_size(self):
+        return self._threads.size
+
+    def allgather(self, message):
+        self._number += 1
+        everyones = self._threads.exchange(self.rank, self._number, pickle.dumps(message))
+        return [pickle.loads(each) for each in everyones]
+
+    def Bcast(self, array, root):
+        array[...] = self.allgather(array)[root]
+
+    def Allreduce(self, here, joint):
+        joint[...] = sum(self.allgather(here))
+
+
+def on_threads(size, task):
+    """Return what ``task(comm)`` returns on each rank, or the error that it raises there."""
+    threads, results = Threads(size), [None] * size
+
+    def work(rank):
+        try:
+            results[rank] = task(ThreadComm(threads, rank))
+        except Exception as error:
+            results[rank] = error
+        threads.give_up()
+
+    workers = [threading.Thread(target=work, args=(rank,)) for rank in range(size)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return results
+
+
+def fit_on_threads(mlps, data, **more):
+    """Fit one estimator on each rank, with its own (X, y); return them, or the errors."""
+
+    def task(comm):
+        own = {name: values[comm.rank] for name, values in more.items()}
+        with data_parallel(mlps[comm.rank], comm) as mlp:
+            return mlp.fit(*data[comm.rank], **own)
+
+    return on_threads(len(mlps), task)
+
+
+def assert_all_raise(results, message):
+    for error in results:
+        with pytest.raises(ValueError, match=message):
+            raise error
+
+
+def theta_of(mlp):
+    return np.concatenate([array.ravel() for array in (*mlp.coefs_, *mlp.intercepts_)])
+
+
+def parts_of(kind="binary", size=2):
+    X, y, _ = mpi_program.make_data(kind)
+    return [(X[rank::size], y[rank::size]) for rank in range(size)]
+
+
+def small(**params):
+    return mpi_program.make_mlp(**{"hidden_layer_sizes": 3, "max_iter": 2} | params)
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "message"),
+    [
+        ({"activation": "relu"}, {"activation": "tanh"}, r"rank by rank, activation: 'relu', 'tanh'\. Only"),
+        (
+            {"hidden_layer_sizes": 4},
+            {"hidden_layer_sizes": [4, 2]},
+            r"hidden_layer_sizes: 4, \[4, 2\]\. Only",
+        ),
+        ({"alpha": 0.1, "tol": 0}, {}, r"alpha: 0\.1, 'auto'; tol: 0, 0\.0001\. Only"),
+        ({"class_weight": {0: 1, 1: 2}}, {}, r"class_weight: \{0: 1, 1: 2\}, None\. Only"),
+        ({"learning_rate": abs}, {"learning_rate": round}, r"learning_rate: 'abs', 'round'\. Only"),
+        ({"learning_rate": abs}, {}, r"learning_rate: 'abs', 'constant'\. Only"),
+        ({"early_stopping": True}, {}, r"early_stopping: True, False\. Only"),
+        ({"warm_start": True}, {}, r"warm_start: True, False\. Only"),
+    ],
+)
+def test_parameters_that_differ_are_named_on_every_rank(mine, theirs, message):
+    mlps = small(**mine), small(**theirs)
+    assert_all_raise(fit_on_threads(mlps, parts_of()), message)
+    assert not any(hasattr(mlp, "coefs_") for mlp in mlps)
+
+
+def test_parameters_are_compared_by_their_meaning():
+    mlps = (
+        small(hidden_layer_sizes=(4, 2), class_weight={0: 1, 1: 2.5}, learning_rate=lambda t: 1 - t),
+        small(
+            hidden_layer_sizes=np.array([4, 2]),
+            class_weight={np.int64(1): np.float64(2.5), np.int64(0): 1.0},
+            learning_rate=lambda t: 1 - t,
+            max_iter=np.int32(2),
+        ),
+    )
+    one, other = fit_on_threads(mlps, parts_of())
+    assert_array_equal(theta_of(one), theta_of(other))
+
+
+@pytest.mark.parametrize("seeds", [(0, 1), (None, 5), (np.random.RandomState(1), None)])
+def test_the_seed_and_verbose_may_differ(seeds, capsys):
+    mlps = [small(random_state=seed, verbose=rank, shuffle=True) for rank, seed in enumerate(seeds)]
+    one, other = fit_on_threads(mlps, parts_of())
+    assert_array_equal(theta_of(one), theta_of(other))
+    assert capsys.readouterr().out.count("Iteration") == 2
+
+
+def test_partial_fit_compares_parameters_in_every_call():
+    def task(comm):
+        with data_parallel(small(), comm) as mlp:
+            mlp.partial_fit(*parts_of()[comm.rank], classes=[0, 1])
+            mlp.set_params(learning_rate_init=0.1 * (1 + comm.rank))
+            return mlp.partial_fit(*parts_of()[comm.rank])
+
+    assert_all_raise(on_threads(2, task), r"learning_rate_init: 0\.1, 0\.2\. Only")
+
+
+def test_partial_fit_compares_the_classes():
+    def task(comm):
+        with data_parallel(small(), comm) as mlp:
+            return mlp.partial_fit(*parts_of()[comm.rank], classes=[0, 1, 2 + comm.rank])
+
+    assert_all_raise(on_threads(2, task), r"rank by rank, classes: \[0, 1, 2\], \[0, 1, 3\]\. Give")
+
+
+def test_partial_fit_compares_the_kind_of_y():
+    X, y, _ = mpi_program.make_data("multiclass")
+    ys = y, np.eye(3, dtype=int)[y]
+
+    def task(comm):
+        with data_parallel(small(), comm) as mlp:
+            return mlp.partial_fit(X, ys[comm.rank], classes=[0, 1, 2])
+
+    assert_all_raise(on_threads(2, task), r"kind of y: 'multiclass', 'multilabel'\. Give")
+
+
+def test_a_training_goes_on_from_the_same_model_only():
+    fitted = small(warm_start=True).fit(*parts_of()[0])
+    results = fit_on_threads([fitted, small(warm_start=True)], parts_of())
+    assert_all_raise(results, r"rank by rank, .*epoch: 2, 0; .*the same model where a training goes on")
+
+
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+def test_ranks_that_trained_apart_go_on_with_the_first_ones_model(solver):
+    """Its optimizer's vectors, too: with their own ones the ranks would part again."""
+    mlps = [
+        small(solver=solver, warm_start=True).fit(X_here, y_here)
+        for X_here, y_here in [tuple(a[:40] for a in part) for part in parts_of()]
+    ]
+    one, other = fit_on_threads(mlps, parts_of())
+    assert_array_equal(theta_of(one), theta_of(other))
+
+
+@pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize("y", [[0, 1], [[0, 1]]], ids=["classes", "table"])
+def test_a_split_that_gives_no_validation_row_anywhere_is_refused(size, y):
+    X = np.random.default_rng(0).normal(size=(len(y), 4))
+    results = fit_on_threads([small(early_stopping=True) for _ in range(size)], [(X, y)] * size)
+    n = len(y) * size
+    message = rf"no rank has 2 rows of the same class .*n_samples = {n} on {size} ranks.*pass X_val and y_val"
+    assert_all_raise(results, message)
+
+
+@pytest.mark.parametrize("class_weight", [None, {0: 1, 1: 2}])
+def test_a_split_that_gives_a_validation_row_somewhere_is_enough(class_weight):
+    X, y = np.random.default_rng(0).normal(size=(5, 4)), np.array([0, 1, 0, 0, 1])
+    mlps = [small(early_stopping=True, class_weight=class_weight) for _ in range(2)]
+    one, other = fit_on_threads(mlps, [(X[:2], y[:2]), (X[2:], y[2:])])
+    assert one.t_ / one.n_iter_ == 4
+    assert_array_equal(theta_of(one), theta_of(other))
+    assert one.validation_loss_curve_ == other.validation_loss_curve_
+
+
+def test_class_weights_that_leave_one_rank_without_rows():
+    X, y = parts_of()[0]
+    mlps = [small(class_weight={0: 0, 1: 1, 2: 1}) for _ in range(2)]
+    one, other = fit_on_threads(mlps, [(X, np.zeros_like(y)), (X, 1 + y)])
+    assert one.t_ == 2 * len(X)
+    assert_array_equal(theta_of(one), theta_of(other))
+    mlps = [small(class_weight={0: 0, 1: 0, 2: 0}) for _ in range(2)]
+    results = fit_on_threads(mlps, [(X, np.zeros_like(y)), (X, 1 + y)])
+    assert_all_raise(results, r"leaves every row without weight")
+
+
+def test_a_clone_inside_the_block_is_refused():
+    X, y = parts_of()[0]
+    with data_parallel(small(), ThreadComm(Threads(1), 0)) as mlp:
+        for train in (
+            lambda: clone(mlp),
+            lambda: clone(make_pipeline(StandardScaler(), mlp)),
+            lambda: GridSearchCV(mlp, {"alpha": [0.1, 1]}).fit(X, y),
+            lambda: cross_val_score(mlp, X, y),
+            lambda: BaggingClassifier(mlp, n_estimators=2).fit(X, y),
+        ):
+            with pytest.raises(ValueError, match=r"clone .* inside data_parallel would train alone on every"):
+                train()
+    assert clone(mlp).get_params() == mlp.get_params()
+
+
+def test_a_pipeline_trains_its_last_step_together_with_the_other_ranks():
+    def task(comm):
+        with data_parallel(small(), comm) as mlp:
+            make_pipeline("passthrough", mlp).fit(*parts_of()[comm.rank])
+        return mlp
+
+    one, other = on_threads(2, task)
+    assert_array_equal(theta_of(one), theta_of(other))
+    assert one.t_ == 2 * 90
+
+
+def test_another_estimator_is_refused():
+    pipeline = make_pipeline(StandardScaler(), small())
+    with pytest.raises(TypeError, match=r"needs a ScratchMLPClassifier, got Pipeline.*pass the last step"):
+        data_parallel(pipeline, ThreadComm(Threads(1), 0)).__enter__()
+
+
+@pytest.mark.parametrize("duplicate", [lambda mlp: pickle.loads(pickle.dumps(mlp)), copy.deepcopy, copy.copy])
+def test_copies_made_inside_the_block_belong_to_no_team(duplicate):
+    X, y = parts_of()[0]
+    with data_parallel(small(), ThreadComm(Threads(1), 0)) as mlp:
+        mlp.partial_fit(X, y, classes=[0, 1])
+        kept = duplicate(mlp)
+        mlp.partial_fit(X, y)
+    assert "_team" not in vars(kept)
+    with data_parallel(kept, ThreadComm(Threads(1), 0)):
+        kept.partial_fit(X, y)
+    assert_array_equal(theta_of(kept), theta_of(mlp))
+
+
+def test_a_block_inside_another_is_refused_and_the_outer_one_goes_on():
+    def task(comm):
+        with data_parallel(small(), comm) as mlp:
+            with pytest.raises(ValueError, match=r"is inside a data_parallel block already"):
+                data_parallel(mlp, comm).__enter__()
+            mlp.fit(*parts_of()[comm.rank])
+        return mlp
+
+    one, other = on_threads(2, task)
+    assert_array_equal(theta_of(one), theta_of(other))
+    assert one.t_ == 2 * 90
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"class_weight": "balanced"}, r"class_weight='balanced' cannot be used in data-parallel"),
+        (
+            {"early_stopping": True, "scoring": "accuracy"},
+            r"scoring='accuracy' cannot be used in data-parallel",
+        ),
+    ],
+)
+def test_what_is_refused_at_the_entry_is_refused_inside(params, message):
+    X, y = parts_of()[0]
+    with pytest.raises(ValueError, match=message):
+        data_parallel(small(**params), ThreadComm(Threads(1), 0)).__enter__()
+    with data_parallel(small(), ThreadComm(Threads(1), 0)) as mlp:
+        mlp.set_params(**params)
+        with pytest.raises(ValueError, match=message):
+            mlp.fit(X, y)
+
+
+def test_validation_rows_on_one_rank_only():
+    data = parts_of()
+    mlps = [small(early_stopping=True) for _ in range(2)]
+    results = fit_on_threads(mlps, data, X_val=[None, data[1][0]], y_val=[None, data[1][1]])
+    assert_all_raise(results, r"rank by rank, X_val is passed: False, True; y_val is passed: False, True\.")
+
+
+@pytest.mark.parametrize(
+    ("labels", "others", "dtype"),
+    [
+        (np.array([-1, 0, 1]), np.array([0, 1, 200], np.uint8), np.int64),
+        (np.array([-1, 0, 1], np.int8), np.array([0, 1, 2], np.uint16), np.int32),
+        (np.array([-1, 2**60 + 1], np.int64), np.array([1, 2**60], np.uint64), np.int64),
+        (np.array([1, 2], np.int64), np.array([1, 2**63 + 1], np.uint64), np.uint64),
+    ],
+)
+def test_integer_labels_of_all_sizes_go_together(labels, others, dtype):
+    def task(comm):
+        here = (labels, others)[comm.rank]
+        return Ranks(comm).unite(Labels.of_classes(here, multilabel=False)).classes
+
+    for classes in on_threads(2, task):
+        assert classes.tolist() == sorted({*labels.tolist(), *others.tolist()})
+        assert classes.dtype == dtype
+
+
+def test_signed_labels_beside_unsigned_ones_train_one_network():
+    (X, y), (X2, y2) = parts_of()
+    one, other = fit_on_threads([small(), small()], [(X, y.astype(np.int64)), (X2, y2.astype(np.uint8))])
+    assert_array_equal(theta_of(one), theta_of(other))
+    assert_array_equal(one.classes_, [0, 1])
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "message"),
+    [
+        (np.array([-1, 1]), np.array([1, 2**63], np.uint64), r"reach from -1 to 9223372036854775808, and no"),
+        (np.array([0, 1]), np.array(["0", "1"]), r"\[0, 1\] \(int64\), \['0', '1'\] \(<U1\)\. Give every"),
+        (np.array([0, 1]), np.eye(2, dtype=int), r"\[0, 1\] \(int64\), a table\. Give every rank labels of"),
+        (np.eye(3, dtype=int), np.eye(2, dtype=int), r"different numbers of columns, rank by rank 3, 2\."),
+    ],
+)
+def test_labels_that_do_not_go_together(mine, theirs, message):
+    data = [(np.random.default_rng(0).normal(size=(len(y), 4)), y) for y in (mine, theirs)]
+    assert_all_raise(fit_on_threads([small(), small()], data), message)
+
+
+@pytest.mark.parametrize("params", [{}, mpi_program.LBFGS_ONLY | {"solver": "lbfgs", "alpha": 0.1}])
+def test_an_interrupt_in_a_team_is_an_error(params, monkeypatch):
+    """The other ranks know nothing of it; as an error it ends them."""
+    X, y = parts_of()[0]
+
+    class Elsewhere(Ranks):
+        size = property(lambda self: 2, lambda self, size: None)
+
+    def interrupt(printer, report):
+        if report.epoch == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(ProgressPrinter, "on_epoch_end", interrupt)
+    monkeypatch.setattr(parallel, "Ranks", Elsewhere)
+    with data_parallel(small(verbose=1, **params), ThreadComm(Threads(1), 0)) as mlp:
+        with pytest.raises(KeyboardInterrupt):
+            mlp.set_params(max_iter=5).fit(X, y)
+    assert not hasattr(mlp, "coefs_")
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "weights", "message"),
+    [(0, None, r"0 sample"), (5, np.zeros(5), r"All weights in sample_weight are zero")],
+)
+def test_a_rank_without_rows_or_weights_is_refused(n_rows, weights, message):
+    X, y = parts_of()[0]
+    with data_parallel(small(), ThreadComm(Threads(1), 0)) as mlp, pytest.raises(ValueError, match=message):
+        mlp.fit(X[:n_rows], y[:n_rows], weights)

@@ -248,8 +248,7 @@ def test_the_penalty_falls_on_every_weight_and_on_no_bias(piece_length, monkeypa
     network = make_network((N_FEATURES, 5, 3), "tanh")
     objective = make_objective(network, "multiclass", 0.25)
     objective.gradient.fill(0)
-    for _ in objective.penalised():
-        pass
+    objective.add_penalty_gradient()
     decay = Layers(objective.gradient, network.sizes)
     for l, (W, b) in enumerate(zip(decay.W, decay.b, strict=True)):
         assert_array_equal(W, 0.25 * network.layers.W[l])
@@ -262,7 +261,7 @@ def test_pieces_cover_the_parameters_once_each(piece_length, alpha, monkeypatch)
     monkeypatch.setattr(skscratch.objective, "PIECE_LENGTH", piece_length)
     objective = make_objective(make_network((N_FEATURES, 5, 3), "tanh"), "multiclass", alpha)
     seen = np.zeros(38, int)
-    for piece in objective.penalised():
+    for piece in objective.pieces_with_penalty():
         seen[piece.span] += 1
         assert 0 < len(piece.theta) <= piece_length
         assert np.shares_memory(piece.theta, objective.network.theta[piece.span])
@@ -273,8 +272,7 @@ def test_pieces_cover_the_parameters_once_each(piece_length, alpha, monkeypatch)
 def test_alpha_zero_leaves_the_gradient_as_it_is():
     objective = make_objective(make_network((3, 4, 2), "tanh"), "multiclass", 0.0)
     objective.gradient[:] = np.arange(objective.gradient.size)
-    for _ in objective.penalised():
-        pass
+    objective.add_penalty_gradient()
     assert_array_equal(objective.gradient, np.arange(objective.gradient.size))
     assert objective.penalty() == 0
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import textbook
 from builders import (
+    begin_epoch,
     make_adam,
     make_network,
     make_objective,
@@ -15,6 +16,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import skscratch.objective
 from skscratch.optimizers import clip_to_norm
+from skscratch.schedules import Constant
 
 
 def two_parameters(theta=(1.0, 2.0)):
@@ -24,7 +26,7 @@ def two_parameters(theta=(1.0, 2.0)):
 
 def take_step(objective, optimizer, gradient):
     objective.gradient[:] = gradient
-    optimizer.step(objective.penalised())
+    optimizer.step(objective.pieces_with_penalty())
     return objective.network.theta
 
 
@@ -34,7 +36,7 @@ def take_step(objective, optimizer, gradient):
 def test_momentum_by_hand():
     objective = two_parameters()
     sgd = make_sgd(objective, nesterov=False)
-    sgd.begin_epoch(0.1, 0.5)
+    begin_epoch(sgd, 0.1, 0.5)
     # v = 0.5 * (0, 0) - 0.1 * (2, -4) = (-0.2, 0.4);  theta = (1, 2) + v
     assert_allclose(take_step(objective, sgd, [2.0, -4.0]), [0.8, 2.4], rtol=1e-15)
     # v = 0.5 * (-0.2, 0.4) - 0.1 * (1, 1) = (-0.2, 0.1);  theta = (0.8, 2.4) + v
@@ -45,7 +47,7 @@ def test_momentum_by_hand():
 def test_nesterov_by_hand():
     objective = two_parameters()
     sgd = make_sgd(objective, nesterov=True)
-    sgd.begin_epoch(0.1, 0.5)
+    begin_epoch(sgd, 0.1, 0.5)
     # v = (-0.2, 0.4) as above;  theta = (1, 2) + 0.5 v - 0.1 * (2, -4) = (1 - 0.1 - 0.2, 2 + 0.2 + 0.4)
     assert_allclose(take_step(objective, sgd, [2.0, -4.0]), [0.7, 2.6], rtol=1e-15)
     # v = (-0.2, 0.1) as above;  theta = (0.7, 2.6) + 0.5 v - 0.1 * (1, 1) = (0.7 - 0.2, 2.6 + 0.05 - 0.1)
@@ -57,7 +59,7 @@ def test_nesterov_by_hand():
 def test_without_momentum_a_step_is_plain_gradient_descent(nesterov):
     objective = two_parameters()
     sgd = make_sgd(objective, nesterov=nesterov)
-    sgd.begin_epoch(0.25, 0.0)
+    begin_epoch(sgd, 0.25, 0.0)
     # theta = (1, 2) - 0.25 * (2, -4), then - 0.25 * (1, 1)
     assert_array_equal(take_step(objective, sgd, [2.0, -4.0]), [0.5, 3.0])
     assert_array_equal(take_step(objective, sgd, [1.0, 1.0]), [0.25, 2.75])
@@ -66,9 +68,9 @@ def test_without_momentum_a_step_is_plain_gradient_descent(nesterov):
 def test_a_new_learning_rate_acts_on_new_gradients_only():
     objective = two_parameters()
     sgd = make_sgd(objective, nesterov=False)
-    sgd.begin_epoch(0.1, 0.5)
+    begin_epoch(sgd, 0.1, 0.5)
     take_step(objective, sgd, [2.0, -4.0])
-    sgd.begin_epoch(0.01, 0.5)
+    begin_epoch(sgd, 0.01, 0.5)
     # v = 0.5 * (-0.2, 0.4) - 0.01 * (1, 1) = (-0.11, 0.19);  theta = (0.8, 2.4) + v
     assert_allclose(take_step(objective, sgd, [1.0, 1.0]), [0.69, 2.59], rtol=1e-15)
 
@@ -76,9 +78,9 @@ def test_a_new_learning_rate_acts_on_new_gradients_only():
 def test_a_new_momentum_acts_from_the_next_step_on():
     objective = two_parameters()
     sgd = make_sgd(objective, nesterov=False)
-    sgd.begin_epoch(0.1, 0.5)
+    begin_epoch(sgd, 0.1, 0.5)
     take_step(objective, sgd, [2.0, -4.0])
-    sgd.begin_epoch(0.1, 0.75)
+    begin_epoch(sgd, 0.1, 0.75)
     # v = 0.75 * (-0.2, 0.4) - 0.1 * (1, 1) = (-0.25, 0.2);  theta = (0.8, 2.4) + v
     assert_allclose(take_step(objective, sgd, [1.0, 1.0]), [0.55, 2.6], rtol=1e-15)
 
@@ -86,7 +88,7 @@ def test_a_new_momentum_acts_from_the_next_step_on():
 def test_adam_by_hand():
     objective = two_parameters()
     adam = make_adam(objective, beta_1=0.5, beta_2=0.75, epsilon=2.0)
-    adam.begin_epoch(0.1, 0.0)
+    begin_epoch(adam, 0.1, 0.0)
     # m = 0.5 * (2, -4) = (1, -2), m^ = m / (1 - 0.5) = (2, -4)
     # v = 0.25 * (4, 16) = (1, 4), v^ = v / (1 - 0.75) = (4, 16)
     # theta = (1, 2) - 0.1 * (2 / (2 + 2), -4 / (4 + 2)) = (1 - 0.05, 2 + 0.0666...)
@@ -100,16 +102,20 @@ def test_adam_by_hand():
 def test_adams_first_step_is_as_long_as_the_rate_whatever_the_gradient():
     objective = two_parameters((0.0, 0.0))
     adam = make_adam(objective, epsilon=1e-300)
-    adam.begin_epoch(0.01, 0.0)
+    begin_epoch(adam, 0.01, 0.0)
     assert_allclose(take_step(objective, adam, [1e-9, -1e9]), [-0.01, 0.01], rtol=1e-14)
 
 
-def test_adam_leaves_the_momentum_of_the_schedule_aside():
+def test_adam_ignores_the_momentum_of_the_schedule():
+    class WithoutMomentum(Constant):
+        def momentum(self, epoch, momentum):
+            return 0.0
+
     results = []
-    for momentum in (0.0, 0.95):
+    for schedule in (Constant(), WithoutMomentum()):
         objective = two_parameters()
         adam = make_adam(objective)
-        adam.begin_epoch(0.1, momentum)
+        adam.begin_epoch(schedule, 0)
         take_step(objective, adam, [2.0, -4.0])
         results.append(take_step(objective, adam, [1.0, 1.0]))
     assert_array_equal(*results)
@@ -119,7 +125,7 @@ def test_a_gradient_of_zero_moves_nothing():
     for make in (make_sgd, make_adam):
         objective = two_parameters()
         optimizer = make(objective)
-        optimizer.begin_epoch(0.1, 0.9)
+        begin_epoch(optimizer, 0.1, 0.9)
         assert_array_equal(take_step(objective, optimizer, [0.0, 0.0]), [1, 2])
 
 
@@ -177,7 +183,7 @@ def path(make, rates, theta, sizes):
     """Return the parameters after every step of the package's optimizer."""
     objective = make_objective(make_network(sizes, "tanh", theta.copy()), "multiclass")
     optimizer = make(objective)
-    optimizer.begin_epoch(**rates)
+    begin_epoch(optimizer, **rates)
     return [take_step(objective, optimizer, curved(objective.network.theta)).copy() for _ in range(N_STEPS)]
 
 
@@ -218,15 +224,15 @@ def test_an_optimizer_goes_on_from_its_memory_with_the_same_bits(make):
     gradients = np.random.default_rng(0).normal(size=(6, 2))
     whole, halves = two_parameters(), two_parameters()
     optimizer = make(whole)
-    optimizer.begin_epoch(0.1, 0.9)
+    begin_epoch(optimizer, 0.1, 0.9)
     for g in gradients:
         take_step(whole, optimizer, g)
     first = make(halves)
-    first.begin_epoch(0.1, 0.9)
+    begin_epoch(first, 0.1, 0.9)
     for g in gradients[:3]:
         take_step(halves, first, g)
     second = make(halves, memory=first.memory)
-    second.begin_epoch(0.1, 0.9)
+    begin_epoch(second, 0.1, 0.9)
     for g in gradients[3:]:
         take_step(halves, second, g)
     assert_array_equal(halves.network.theta, whole.network.theta)
@@ -251,7 +257,7 @@ def test_parameters_are_moved_in_place(make):
     objective = two_parameters()
     theta = objective.network.theta
     optimizer = make(objective)
-    optimizer.begin_epoch(0.1, 0.9)
+    begin_epoch(optimizer, 0.1, 0.9)
     take_step(objective, optimizer, [1.0, 1.0])
     assert objective.network.theta is theta
     assert (theta != [1, 2]).all()
@@ -261,7 +267,7 @@ def test_parameters_are_moved_in_place(make):
 def test_the_penalty_pulls_on_weights_and_not_on_biases(make):
     objective = make_objective(make_network((2, 3), [], np.full(9, 2.0)), "multiclass", alpha=0.5)
     optimizer = make(objective)
-    optimizer.begin_epoch(0.1, 0.0)
+    begin_epoch(optimizer, 0.1, 0.0)
     theta = take_step(objective, optimizer, np.zeros(9))
     assert (theta[:6] < 2).all()
     assert_array_equal(theta[6:], 2)

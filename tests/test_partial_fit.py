@@ -3,6 +3,9 @@
 import copy
 import functools
 import pickle
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier, Event, current_thread
 
 import estimators
 import joblib
@@ -10,6 +13,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from estimators import data
+
+from skscratch import targets
 
 mlp = functools.partial(estimators.mlp, max_iter=6)
 
@@ -199,7 +204,6 @@ def test_the_published_weights_are_those_that_predict_after_a_copy_trained_on():
         {"dropout": 0.5},
         {"label_smoothing": 0.3},
         {"max_grad_norm": 1e-3},
-        {"activation": "tanh"},
     ],
     ids=str,
 )
@@ -212,6 +216,18 @@ def test_set_params_between_calls_is_honoured(change):
     # What was changed and changed back leaves no trace but its own epoch.
     assert changed.loss_curve_[:2] == as_before.loss_curve_[:2]
     assert len(changed.loss_curve_) == 5
+
+
+@pytest.mark.parametrize("change", [{"activation": "tanh"}, {"hidden_layer_sizes": (7, 6)}], ids=str)
+def test_another_architecture_is_refused_and_changes_nothing(change):
+    X, y = data()
+    clf, twin = (trained_in_parts(mlp(), X, y, 2) for _ in range(2))
+    (name,) = change
+    with pytest.raises(ValueError, match=rf"{name} is .* but partial_fit continues with the fitted network"):
+        clf.set_params(**change).partial_fit(X, y)
+    clf.set_params(**{name: getattr(twin, name)})
+    np.testing.assert_array_equal(clf.predict_proba(X), twin.predict_proba(X))
+    np.testing.assert_array_equal(clf.partial_fit(X, y).coefs_[0], twin.partial_fit(X, y).coefs_[0])
 
 
 def test_a_new_rate_acts_in_the_next_call_with_the_old_velocity():
@@ -380,3 +396,67 @@ def test_lbfgs_has_no_partial_fit():
     with pytest.raises(ValueError, match="lbfgs"):
         clf.partial_fit(X, y, classes=[0, 1, 2])
     assert not hasattr(clf, "partial_fit")
+
+
+# Labels beyond 2^53, which a float cannot tell apart
+
+LARGE = 2**60 + np.arange(3)
+
+
+@pytest.mark.parametrize(
+    ("of_classes", "of_y"), [(np.int64, np.uint64), (np.uint64, np.int64), (np.uint64, np.uint64)]
+)
+def test_large_labels_of_another_integer_type_are_told_apart(of_classes, of_y):
+    X, y = data()
+    same = trained_in_parts(mlp(), X, LARGE[y], 3, LARGE)
+    other = trained_in_parts(mlp(), X, LARGE[y].astype(of_y), 3, LARGE.astype(of_classes))
+    np.testing.assert_array_equal(other.predict_proba(X), same.predict_proba(X))
+    assert other.predict(X).tolist() == same.predict(X).tolist()
+    assert len(set(other.predict(X).tolist())) == 3
+
+
+def test_large_labels_of_another_integer_type_judge_the_same():
+    X, y = data()
+    params = {"early_stopping": True, "scoring": "accuracy", "max_iter": 10}
+    same, other = (
+        mlp(**params).fit(X, LARGE[y], X_val=X, y_val=LARGE[y].astype(dtype))
+        for dtype in (np.int64, np.uint64)
+    )
+    assert other.validation_scores_ == same.validation_scores_
+    assert other.validation_loss_curve_ == same.validation_loss_curve_
+
+
+def test_a_label_next_to_a_large_class_is_none_of_the_classes():
+    X, y = data()
+    with pytest.raises(ValueError, match=f"not among the classes: .{2**60 + 3}"):
+        mlp().partial_fit(X, LARGE[y].astype(np.uint64) + 1, classes=LARGE)
+
+
+# Threads
+
+
+def test_reading_labels_in_two_threads_at_once_leaves_the_filters_of_warnings_as_they_were(monkeypatch):
+    # The second thread begins before the first has ended, and ends after it.
+    both_read, first_is_done, check = Barrier(2), Event(), targets.check_classification_targets
+    arrived = []
+
+    def slow_check(y):
+        if current_thread() not in arrived:
+            arrived.append(current_thread())
+            both_read.wait(60)
+            if current_thread() is arrived[1]:
+                first_is_done.wait(60)
+        check(y)
+
+    def read(_):
+        answers = targets.Answers.read(np.arange(60), part=True)
+        if current_thread() is arrived[0]:
+            first_is_done.set()
+        return answers
+
+    monkeypatch.setattr(targets, "check_classification_targets", slow_check)
+    before = list(warnings.filters)
+    with ThreadPoolExecutor(2) as pool:
+        read_twice = list(pool.map(read, range(2)))
+    assert [len(answers.present) for answers in read_twice] == [60, 60]
+    assert warnings.filters == before

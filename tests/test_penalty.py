@@ -186,11 +186,11 @@ def test_leaving_out_is_what_training_without_the_row_comes_to(n_classes):
 def tune(kind="multiclass", n=23, weights=None, precision=3.0, due=4, epoch=3, seed=0, **options):
     """Return the state and the objective after an epoch, and the problem's twin in the textbook."""
     network, twin, rows, X, Y = problem(kind, n, weights=weights, **options)
-    state = make_state()
-    state.epoch, state.precision = epoch, precision
+    state = make_state(seed)
+    state.epoch, state.prior_precision = epoch, precision
     objective = make_objective(network, kind, alpha=0.1)
     batches = make_batches(rows, 4, kind, network)
-    Tuning(network, state, n_epochs=6, due=due).end_epoch(objective, batches, np.random.default_rng(seed))
+    Tuning(network, state, n_epochs=6, due=due).end_epoch(objective, batches)
     return state, objective, twin, X, Y
 
 
@@ -201,7 +201,7 @@ def test_the_precision_is_the_textbooks(kind, weighted):
     state, objective, twin, X, Y = tune(kind, weights=counts if weighted else None, scale=0.6)
     expected = textbook.precision(twin, X, Y, counts, 3.0)
     assert LOWEST < expected < HIGHEST
-    assert state.precision == pytest.approx(expected, rel=1e-5)
+    assert state.prior_precision == pytest.approx(expected, rel=1e-5)
     assert objective.alpha == pytest.approx(expected / counts.sum(), rel=1e-5)
 
 
@@ -212,24 +212,24 @@ def test_weights_that_are_shares_are_taken_as_rows():
     state, objective, twin, X, Y = tune(weights=shares, scale=0.6)
     expected = textbook.precision(twin, X, Y, n_worth * shares, 3.0)
     assert LOWEST < expected < HIGHEST
-    assert state.precision == pytest.approx(expected, rel=1e-5)
+    assert state.prior_precision == pytest.approx(expected, rel=1e-5)
     assert objective.alpha == pytest.approx(expected / n_worth, rel=1e-5)
 
 
 def test_it_is_set_after_one_epoch_of_a_course():
     for epoch, is_due in ((2, False), (3, True), (4, False), (9, True)):
         state, objective, *_ = tune(epoch=epoch)
-        assert (state.precision != 3.0) == is_due
+        assert (state.prior_precision != 3.0) == is_due
         assert (objective.alpha != 0.1) == is_due
 
 
 def test_a_few_rows_tell_nothing():
     assert FEWEST_ROWS == 20
-    assert tune(n=19)[0].precision == 3.0
-    assert tune(n=20)[0].precision != 3.0
+    assert tune(n=19)[0].prior_precision == 3.0
+    assert tune(n=20)[0].prior_precision != 3.0
     # Weights count as rows here, too.
-    assert tune(n=10, weights=np.full(10, 2.0))[0].precision != 3.0
-    assert tune(n=30, weights=np.repeat([1.0, 1e-6], 15))[0].precision == 3.0
+    assert tune(n=10, weights=np.full(10, 2.0))[0].prior_precision != 3.0
+    assert tune(n=30, weights=np.repeat([1.0, 1e-6], 15))[0].prior_precision == 3.0
 
 
 def test_it_keeps_within_its_bounds():
@@ -238,8 +238,8 @@ def test_it_keeps_within_its_bounds():
         network.theta *= scale
         state, objective = make_state(), make_objective(network, "binary", alpha=0.1)
         batches = make_batches(rows, 4, "binary", network)
-        Tuning(network, state, 6, 1).end_epoch(objective, batches, np.random.default_rng(0))
-        assert state.precision == bound
+        Tuning(network, state, 6, 1).end_epoch(objective, batches)
+        assert state.prior_precision == bound
         assert objective.alpha == pytest.approx(bound / 23, rel=1e-12)
 
 
@@ -248,8 +248,8 @@ def test_a_network_without_weights_keeps_its_penalty():
     network.theta[...] = 0
     state, objective = make_state(), make_objective(network, "binary", alpha=0.1)
     batches = make_batches(rows, 4, "binary", network)
-    Tuning(network, state, 6, 1).end_epoch(objective, batches, np.random.default_rng(0))
-    assert (state.precision, objective.alpha) == (3.0, 0.1)
+    Tuning(network, state, 6, 1).end_epoch(objective, batches)
+    assert (state.prior_precision, objective.alpha) == (3.0, 0.1)
 
 
 def test_where_the_products_of_rows_overflow_the_penalty_is_kept():
@@ -258,8 +258,8 @@ def test_where_the_products_of_rows_overflow_the_penalty_is_kept():
     state, objective = make_state(), make_objective(network, "binary", alpha=0.1)
     batches = make_batches(rows, 4, "binary", network)
     with np.errstate(over="ignore", invalid="ignore"):
-        Tuning(network, state, 6, 1).end_epoch(objective, batches, np.random.default_rng(0))
-    assert (state.precision, objective.alpha) == (3.0, 0.1)
+        Tuning(network, state, 6, 1).end_epoch(objective, batches)
+    assert (state.prior_precision, objective.alpha) == (3.0, 0.1)
 
 
 def test_of_many_rows_a_sample_is_drawn():
@@ -276,9 +276,9 @@ def test_a_sample_stands_for_all_rows(monkeypatch):
     # Two hundred rows of a network with few parameters: half of them tell as much as all.
     whole, *_ = tune(n=200, hidden=(2,))
     monkeypatch.setattr(penalty, "MOST_ROWS", 100)
-    samples = [tune(n=200, hidden=(2,), seed=seed)[0].precision for seed in range(20)]
+    samples = [tune(n=200, hidden=(2,), seed=seed)[0].prior_precision for seed in range(20)]
     assert len(set(samples)) == 20
-    assert np.mean(samples) == pytest.approx(whole.precision, rel=0.1)
+    assert np.mean(samples) == pytest.approx(whole.prior_precision, rel=0.1)
 
 
 # From the outside
@@ -420,17 +420,17 @@ def test_after_an_interrupt_the_penalty_is_that_of_the_last_whole_epoch(monkeypa
     marks = []
 
     class Interrupted(Checkpoint):
-        def __init__(self, *args, **kwargs):
-            super().__init__(*args, **kwargs)
+        def save(self, progress):
             marks.append(self)
             if len(marks) == 21:  # the mark after the 20th epoch, in which the penalty is set
                 raise KeyboardInterrupt
+            super().save(progress)
 
     monkeypatch.setattr(training, "Checkpoint", Interrupted)
     with pytest.warns(UserWarning, match="interrupted after 19"):
         clf = ScratchMLPClassifier(5, max_iter=30, random_state=0).fit(X, y)
     assert clf.alpha_ == 3 / 100
-    assert clf._training_state["precision"] == 3
+    assert clf._training_state["prior_precision"] == 3
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

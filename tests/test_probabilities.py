@@ -180,3 +180,81 @@ def test_multilabel_probabilities_are_each_label_by_itself():
     for column in range(3):
         alone = ScratchMLPClassifier(**clf.get_params()).fit(X, Y[:, column])
         np.testing.assert_allclose(clf.predict_proba(X)[:, column], alone.predict_proba(X)[:, 1], rtol=1e-4)
+
+
+# The ends of the number range
+
+
+def with_scores(kind, scores):
+    """Return a classifier without hidden layers and an X for which its scores are these."""
+    scores = np.asarray(scores)
+    clf, X, _ = fitted(kind, hidden_layer_sizes=(), max_iter=1)
+    assert clf.coefs_[0].shape[1] == len(scores)
+    clf = ScratchMLPClassifier((), max_iter=1).fit(X.astype(scores.dtype), fitted(kind)[2])
+    clf.coefs_[0][:], clf.intercepts_[0][:] = 0, scores
+    return clf, np.zeros((2, 4), scores.dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
+def test_log_probabilities_are_finite_for_the_largest_scores_there_are(kind, dtype):
+    most = np.finfo(dtype).max
+    scores = {"binary": [-most], "multiclass": [most, -most, 0], "multilabel": [most, -most, 0]}[kind]
+    clf, X = with_scores(kind, np.array(scores, dtype))
+    half = np.log(dtype(0.5))
+    expected = {"binary": [0, -most], "multiclass": [0, -most, -most], "multilabel": [0, -most, half]}[kind]
+    np.testing.assert_array_equal(clf.decision_function(X).reshape(2, -1), [scores] * 2)
+    np.testing.assert_allclose(clf.predict_log_proba(X), [expected] * 2, rtol=1e-6)
+    P = {"binary": [1, 0], "multiclass": [1, 0, 0], "multilabel": [1, 0, 0.5]}[kind]
+    np.testing.assert_array_equal(clf.predict_proba(X), [P] * 2)
+    label = {"binary": "no", "multiclass": 10, "multilabel": [1, 0, 0]}[kind]
+    assert clf.predict(X).tolist() == [label] * 2
+
+
+def test_log_probabilities_are_cut_off_only_below_the_lowest_number():
+    clf, X = with_scores("multiclass", np.array([3e38, -3e38, 0], np.float32))
+    lowest = np.finfo(np.float32).min
+    np.testing.assert_array_equal(clf.predict_log_proba(X), np.array([[0, lowest, -3e38]] * 2, np.float32))
+    clf, X = with_scores("multiclass", np.array([1.5e38, -1.5e38, 0], np.float32))
+    np.testing.assert_array_equal(clf.predict_log_proba(X), np.array([[0, -3e38, -1.5e38]] * 2, np.float32))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("tiny", [0.0, 1e-30, -1e-30])
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
+def test_of_equal_probabilities_the_first_one_is_predicted(kind, tiny, dtype):
+    # Scores that differ by less than probabilities can show are a tie: the first class, and no label.
+    scores = {"binary": [tiny], "multiclass": [-tiny, tiny, 0], "multilabel": [tiny, tiny, 0]}[kind]
+    clf, X = with_scores(kind, np.array(scores, dtype))
+    P = clf.predict_proba(X)
+    assert len(np.unique(P)) == 1
+    label = {"binary": "no", "multiclass": 10, "multilabel": [0, 0, 0]}[kind]
+    assert clf.predict(X).tolist() == [label] * 2
+    if kind != "multilabel":
+        assert clf.predict(X).tolist() == clf.classes_[P.argmax(axis=1)].tolist()
+
+
+@pytest.mark.parametrize("kind", ["binary", "multilabel"])
+def test_ties_are_those_of_mlp_classifier(kind):
+    clf, X = with_scores(kind, np.array([1e-30] * {"binary": 1, "multilabel": 3}[kind]))
+    np.testing.assert_array_equal(clf.to_sklearn().predict(X), clf.predict(X))
+
+
+WITHOUT_BOUND = ["identity", "relu", "leaky_relu", "alrelu", "elu", "selu", "gelu", "silu", "softplus"]
+
+
+@pytest.mark.parametrize("activation", WITHOUT_BOUND)
+@pytest.mark.parametrize("form", [np.array, sp.csr_array], ids=["dense", "sparse"])
+def test_hidden_activations_are_finite_or_refused_as_scores_are(activation, form):
+    clf, X, _ = fitted("binary", activation=activation, max_iter=3)
+    far = form(np.full((2, 4), 1.7e308) * [1, -1, 1, -1])
+    clf.coefs_[0] *= 10
+    words = r"are not finite in float64: X holds values too large for this network \(up to 1.7e\+308\)"
+    with pytest.raises(ValueError, match=f"Some activations {words}"):
+        clf.hidden_activations(far)
+    with pytest.raises(ValueError, match=f"Some scores {words}"):
+        clf.predict(far)
+    clf.coefs_[0][0, 0] = np.nan
+    for method in (clf.hidden_activations, clf.predict):
+        with pytest.raises(ValueError, match=r"coefs_\[0\] holds values that are not finite"):
+            method(X)

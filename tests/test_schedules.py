@@ -1,11 +1,16 @@
 """Schedules: the rate and the momentum of every epoch, and what happens when patience is spent."""
 
+import re
+from decimal import Decimal
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from builders import make_state, small_trainer
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skscratch.schedules import Adaptive, Annealed, Constant, Cosine, InverseScaling, OneCycle
+from skscratch.checks import brief
+from skscratch.schedules import Adaptive, Constant, Cosine, InverseScaling, OneCycle, UserSchedule
 
 
 def factors(schedule, n_epochs):
@@ -159,7 +164,7 @@ def test_the_other_schedules_leave_the_momentum_alone(schedule):
         (Adaptive(1.0, make_state()), False),
         (Cosine(10), True),
         (OneCycle(10), True),
-        (Annealed(10, lambda f: 1 - f), True),
+        (UserSchedule(10, lambda f: 1 - f), True),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -168,10 +173,10 @@ def test_schedules_that_come_down_by_themselves_say_so(schedule, anneals):
 
 
 def test_a_function_of_the_share_of_epochs_is_a_schedule():
-    assert factors(Annealed(4, lambda f: 1 - f), 4) == [1, 0.75, 0.5, 0.25]
+    assert factors(UserSchedule(4, lambda f: 1 - f), 4) == [1, 0.75, 0.5, 0.25]
 
 
-COURSES = [Cosine, OneCycle, lambda max_iter, start=0: Annealed(max_iter, lambda f: 2 - f, start)]
+COURSES = [Cosine, OneCycle, lambda max_iter, start=0: UserSchedule(max_iter, lambda f: 2 - f, start)]
 every_course = pytest.mark.parametrize("course", COURSES, ids=["Cosine", "OneCycle", "Annealed"])
 
 
@@ -192,7 +197,7 @@ def test_a_course_counts_from_its_start(course):
 
 def test_a_function_is_given_shares_below_one_alone():
     given = []
-    factors(Annealed(3, lambda f: given.append(f) or 1.0), 7)
+    factors(UserSchedule(3, lambda f: given.append(f) or 1.0), 7)
     assert set(given) == {0, 1 / 3, 2 / 3}
 
 
@@ -203,7 +208,7 @@ def test_a_single_epoch_is_trained_at_a_rate_above_zero(schedule):
 
 @pytest.mark.parametrize("bad", [-0.1, np.nan, np.inf, -np.inf])
 def test_a_function_that_returns_no_usable_factor_is_an_error_that_says_so(bad):
-    schedule = Annealed(4, lambda f: bad if f == 0.5 else 1.0)
+    schedule = UserSchedule(4, lambda f: bad if f == 0.5 else 1.0)
     assert schedule.factor(1) == 1
     with pytest.raises(
         ValueError, match=rf"learning_rate\(0.5\) returned {bad}.* finite factor of at least 0"
@@ -216,21 +221,22 @@ def test_a_function_that_returns_no_usable_factor_is_an_error_that_says_so(bad):
 
 @pytest.mark.parametrize(
     "schedule",
-    [Constant(), InverseScaling(0.5), Cosine(6), OneCycle(6), Annealed(6, lambda f: 1 - f / 2)],
+    [Constant(), InverseScaling(0.5), Cosine(6), OneCycle(6), UserSchedule(6, lambda f: 1 - f / 2)],
     ids=lambda s: type(s).__name__,
 )
 def test_the_optimizer_gets_the_rate_and_the_momentum_of_every_epoch(schedule, monkeypatch):
     trainer = small_trainer(eta=0.2, momentum=0.8, schedule=schedule)
     told, begin_epoch = [], trainer.optimizer.begin_epoch
 
-    def listen(eta, momentum):
-        told.append((eta, momentum))
-        begin_epoch(eta, momentum)
+    def note(schedule, epoch):
+        eta = begin_epoch(schedule, epoch)
+        told.append((eta, trainer.optimizer._mu.item()))
+        return eta
 
-    monkeypatch.setattr(trainer.optimizer, "begin_epoch", listen)
-    outcome = trainer.run(6, patience=None)
+    monkeypatch.setattr(trainer.optimizer, "begin_epoch", note)
+    result = trainer.run(6)
     assert told == [(0.2 * schedule.factor(t), schedule.momentum(t, 0.8)) for t in range(6)]
-    assert [report.learning_rate for report in outcome.reports] == [eta for eta, _ in told]
+    assert [record.learning_rate for record in result.records] == [eta for eta, _ in told]
 
 
 def test_a_schedule_goes_on_where_the_state_left_off():
@@ -244,8 +250,43 @@ def test_a_schedule_goes_on_where_the_state_left_off():
 
 def test_a_new_course_of_the_schedule_begins_at_the_full_rate():
     state = make_state()
-    small_trainer(state=state, schedule=Cosine(6)).run(4, patience=None)
-    state.schedule_start = state.epoch
-    report = small_trainer(state=state, schedule=Cosine(6, state.schedule_start)).run_epoch()
-    assert report.learning_rate == 0.1
-    assert report.epoch == 5
+    small_trainer(state=state, schedule=Cosine(6)).run(4)
+    state.cycle_start = state.epoch
+    record = small_trainer(state=state, schedule=Cosine(6, state.cycle_start)).run_epoch()
+    assert record.learning_rate == 0.1
+    assert record.epoch == 5
+
+
+# Numbers at the end of what a float can hold
+
+
+@pytest.mark.parametrize("power", [500.0, 1000, 1e300, np.float64(500)])
+def test_invscaling_with_a_large_power_falls_to_zero(power):
+    # 2^-500 = 3e-151 and 2^-1000 = 9e-302 are floats still, 13^-500 = 1e-557 and 2^-1e300 are none.
+    values = factors(InverseScaling(power), 13)
+    assert values[0] == 1
+    assert values[1] == 2.0 ** -float(power)
+    assert values[12] == 0
+    assert all(type(value) is float for value in values)
+
+
+@pytest.mark.parametrize("power", [0.1, 0.3, 0.5, 1, 1.5, 2])
+def test_invscaling_is_the_plain_formula_bit_for_bit(power):
+    assert factors(InverseScaling(power), 500) == [1 / (epoch + 1) ** power for epoch in range(500)]
+
+
+@pytest.mark.parametrize(
+    "good", [0.5, 1, np.float32(0.5), np.array(0.5), Fraction(1, 2), Decimal("0.5"), True]
+)
+def test_a_function_may_return_any_kind_of_number(good):
+    factor = UserSchedule(4, lambda f: good).factor(0)
+    assert factor == float(good)
+    assert type(factor) is float
+
+
+@pytest.mark.parametrize(
+    "bad", [10**400, -(10**400), 10**5000, None, "0.5", {}, np.ones(1), [0.5], 1j], ids=brief
+)
+def test_a_function_that_returns_no_number_is_an_error_that_shows_it(bad):
+    with pytest.raises(ValueError, match=rf"learning_rate\(0\) returned {re.escape(brief(bad))}; .* finite"):
+        UserSchedule(4, lambda f: bad).factor(0)

@@ -8,13 +8,13 @@ from builders import make_state
 from numpy.testing import assert_array_equal
 
 from skscratch.schedules import Adaptive
-from skscratch.stopping import Best, Checkpoint, Patience, diverged
+from skscratch.stopping import BestCheckpoint, Checkpoint, Patience, diverged
 
 
 def epochs_until_spent(patience, values):
     """Return how many values it takes to spend the patience; None if they do not."""
     for n, value in enumerate(values, start=1):
-        if patience.is_spent_by(value):
+        if patience.runs_out(value):
             return n
     return None
 
@@ -25,7 +25,7 @@ def test_patience_is_spent_after_exactly_k_epochs_without_improvement(k):
 
 
 def test_the_first_epoch_always_counts_as_an_improvement():
-    assert not Patience(1, tol=1e9).is_spent_by(1.0)
+    assert not Patience(1, tol=1e9).runs_out(1.0)
 
 
 def test_an_improvement_gives_the_whole_patience_back():
@@ -45,9 +45,9 @@ def test_an_improvement_of_a_little_more_than_tol_counts():
 
 def test_with_tol_zero_the_smallest_improvement_counts_and_no_change_does_not():
     patience = Patience(1, tol=0.0)
-    assert not patience.is_spent_by(1.0)
-    assert not patience.is_spent_by(np.nextafter(1.0, 0))
-    assert patience.is_spent_by(np.nextafter(1.0, 0))
+    assert not patience.runs_out(1.0)
+    assert not patience.runs_out(np.nextafter(1.0, 0))
+    assert patience.runs_out(np.nextafter(1.0, 0))
 
 
 def test_steps_too_small_to_count_add_up_until_they_do():
@@ -94,10 +94,10 @@ def test_one_lucky_epoch_does_not_ruin_the_courses_at_lower_rates():
     values = [3.0, 0.1, 2.9, 2.8] + [2.5 - 0.1 * i for i in range(10)]
     divisions = []
     for value in values:
-        if patience.is_spent_by(value):
+        if patience.runs_out(value):
             assert schedule.on_plateau()
             patience.restart()
-        divisions.append(state.divisions)
+        divisions.append(state.n_reductions)
     assert divisions == [0, 0, 0, 1] + [1] * 10
 
 
@@ -106,10 +106,10 @@ def test_one_lucky_epoch_does_not_ruin_the_courses_at_lower_rates():
 
 def test_best_keeps_the_parameters_of_the_lowest_value():
     theta = np.array([1.0, 1.0])
-    best = Best()
+    best = BestCheckpoint()
     for epoch, value in enumerate([3.0, 1.0, 2.0], start=1):
         theta[:] = epoch
-        best.offer(value, theta, epoch)
+        best = best.offer(value, theta, epoch)
     assert (best.value, best.epoch) == (1.0, 2)
     best.restore(theta)
     assert_array_equal(theta, 2)
@@ -117,8 +117,8 @@ def test_best_keeps_the_parameters_of_the_lowest_value():
 
 def test_best_holds_a_copy_and_hands_out_a_copy():
     theta = np.zeros(2)
-    best = Best()
-    best.offer(1.0, theta, 1)
+    best = BestCheckpoint()
+    best = best.offer(1.0, theta, 1)
     theta[:] = 7
     best.restore(theta)
     assert_array_equal(theta, 0)
@@ -129,24 +129,23 @@ def test_best_holds_a_copy_and_hands_out_a_copy():
 
 def test_the_first_of_equal_values_is_the_best():
     theta = np.zeros(1)
-    best = Best()
+    best = BestCheckpoint()
     for epoch in (1, 2):
         theta[:] = epoch
-        best.offer(1.0, theta, epoch)
+        best = best.offer(1.0, theta, epoch)
     assert best.epoch == 1
 
 
 def test_best_ignores_nan():
-    best = Best()
-    best.offer(np.nan, np.ones(1), 1)
-    best.offer(2.0, np.ones(1), 2)
-    best.offer(np.nan, np.ones(1), 3)
+    best = BestCheckpoint()
+    for epoch, value in enumerate([np.nan, 2.0, np.nan], start=1):
+        best = best.offer(value, np.ones(1), epoch)
     assert (best.value, best.epoch) == (2.0, 2)
 
 
 def test_best_restores_nothing_where_nothing_was_offered():
     theta = np.zeros(1)
-    best = Best()
+    best = BestCheckpoint()
     theta[:] = 3
     best.restore(theta)
     assert_array_equal(theta, 3)
@@ -173,20 +172,20 @@ def test_a_checkpoint_restores_parameters_and_state_in_place():
     theta, velocity = np.array([1.0, 2.0]), np.array([3.0, 4.0])
     state = make_state()
     state.memory, state.epoch = {"velocity": velocity, "t": 5}, 7
-    checkpoint = Checkpoint(theta, state, n_reports=7)
+    checkpoint = Checkpoint(theta, state, "seven epochs")
     theta[:], velocity[:], state.memory["t"], state.epoch = np.nan, np.nan, 99, 8
-    checkpoint.restore(theta, state)
+    assert checkpoint.restore() == "seven epochs"
     assert_array_equal(theta, [1, 2])
     assert state.memory["velocity"] is velocity
     assert_array_equal(velocity, [3, 4])
-    assert (state.memory["t"], state.epoch, checkpoint.n_reports) == (5, 7, 7)
+    assert (state.memory["t"], state.epoch) == (5, 7)
 
 
 def test_a_checkpoint_can_be_restored_again_and_again():
     theta, state = np.array([1.0]), make_state()
     state.memory = {"velocity": np.array([2.0])}
-    checkpoint = Checkpoint(theta, state, n_reports=0)
+    checkpoint = Checkpoint(theta, state)
     for _ in range(2):
         theta[:] = state.memory["velocity"][:] = 9
-        checkpoint.restore(theta, state)
+        checkpoint.restore()
         assert (theta[0], state.memory["velocity"][0]) == (1, 2)

@@ -33,9 +33,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import skscratch.objective
 from skscratch.activations import ACTIVATIONS
+from skscratch.history import StopReason
 from skscratch.schedules import Adaptive, InverseScaling
 from skscratch.stopping import Patience
-from skscratch.training import Ending, Validation
+from skscratch.training import Validation
 
 N, N_FEATURES, N_EPOCHS = 23, 3, 4
 ADAM = {"beta_1": 0.8, "beta_2": 0.95, "epsilon": 1e-4}
@@ -218,7 +219,7 @@ def test_training_is_the_textbooks_under_a_schedule():
         batch_size=4,
         alpha=0.0,
     )
-    assert_allclose([report.learning_rate for report in reports], etas, rtol=1e-15)
+    assert_allclose([record.learning_rate for record in reports], etas, rtol=1e-15)
     assert_allclose(theta, flatten(twin.theta, sizes), rtol=1e-10, atol=1e-12)
 
 
@@ -316,21 +317,21 @@ def test_the_loss_measured_without_slopes_reads_nothing_unwritten(monkeypatch):
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 def test_run_of_n_epochs_gives_the_bits_of_n_times_run_epoch(options):
     at_once, one_by_one = (small_trainer(weighted=True, alpha=0.1, **options) for _ in range(2))
-    outcome = at_once.run(6, patience=None)
+    result = at_once.run(6)
     losses = [one_by_one.run_epoch().loss for _ in range(6)]
-    assert [report.loss for report in outcome.reports] == losses
+    assert [record.loss for record in result.records] == losses
     assert_array_equal(at_once.objective.network.theta, one_by_one.objective.network.theta)
-    assert at_once.state.rng == one_by_one.state.rng
+    assert at_once.state.rng.bit_generator.state == one_by_one.state.rng.bit_generator.state
 
 
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 def test_a_new_trainer_goes_on_from_the_state_with_the_same_bits(options):
     whole, halves = (small_trainer(alpha=0.1, **options) for _ in range(2))
-    whole.run(6, patience=None)
-    halves.run(3, patience=None)
+    whole.run(6)
+    halves.run(3)
     theta = halves.objective.network.theta.copy()
     second = small_trainer(alpha=0.1, theta=theta, state=copy.deepcopy(halves.state), **options)
-    second.run(3, patience=None)
+    second.run(3)
     assert_array_equal(theta, whole.objective.network.theta)
     assert second.state.epoch == whole.state.epoch == 6
     assert second.state.memory.keys() == whole.state.memory.keys()
@@ -347,14 +348,14 @@ def test_present_loss_is_the_objective_of_the_present_parameters():
 
 def test_training_without_shuffling_draws_nothing():
     trainer = small_trainer(shuffle=False)
-    before = copy.deepcopy(trainer.state.rng)
-    trainer.run(3, patience=None)
-    assert trainer.state.rng == before
+    before = trainer.state.rng.bit_generator.state
+    trainer.run(3)
+    assert trainer.state.rng.bit_generator.state == before
 
 
 def test_training_leaves_numpys_global_generator_alone():
     before = np.random.get_state()  # noqa: NPY002
-    small_trainer().run(2, patience=None)
+    small_trainer().run(2)
     for old, new in zip(before, np.random.get_state(), strict=True):  # noqa: NPY002
         assert_array_equal(old, new)
 
@@ -368,11 +369,11 @@ class LossFrom:
     def __init__(self, trainer, losses):
         self.losses, self.trainer, self.seen = iter(losses), trainer, []
 
-    def judge(self, report):
+    def evaluate(self, record):
         self.seen.append(self.trainer.objective.network.theta.copy())
-        report.validation_loss = next(self.losses)
-        report.score = -report.validation_loss
-        return report.validation_loss
+        record.validation_loss = next(self.losses)
+        record.score = -record.validation_loss
+        return record.validation_loss
 
 
 def raise_in_epoch(trainer, epoch, exception, monkeypatch, step_in_epoch=2):
@@ -393,66 +394,51 @@ def raise_in_epoch(trainer, epoch, exception, monkeypatch, step_in_epoch=2):
 
 def test_without_patience_every_epoch_is_trained_and_nothing_is_restored():
     trainer = small_trainer()
-    outcome = trainer.run(5, patience=None)
-    assert outcome.ending is Ending.MAX_ITER
-    assert [report.epoch for report in outcome.reports] == [1, 2, 3, 4, 5]
+    result = trainer.run(5)
+    assert result.stop_reason is StopReason.MAX_ITER
+    assert [record.epoch for record in result.records] == [1, 2, 3, 4, 5]
     assert trainer.state.epoch == 5
-    assert outcome.best_epoch == 0
-    assert outcome.best_score is None
-    assert not outcome.still_improving
-
-
-def test_training_that_is_not_at_rest_at_max_iter_says_so():
-    trainer = small_trainer(eta=0.01)
-    outcome = trainer.run(5, Patience(3, tol=0.0))
-    assert outcome.ending is Ending.MAX_ITER
-    assert outcome.still_improving
-
-
-def test_training_shorter_than_its_patience_does_not_claim_to_be_still_improving():
-    # Three epochs were asked for, and patience could not have ended them earlier.
-    outcome = small_trainer().run(3, Patience(3, tol=0.0))
-    assert outcome.ending is Ending.MAX_ITER
-    assert not outcome.still_improving
+    assert result.best_epoch == 0
+    assert result.best_score is None
 
 
 def test_training_ends_as_converged_when_patience_is_spent():
     # No improvement counts against a tolerance of 1000 but the first.
-    outcome = small_trainer().run(50, Patience(4, tol=1000.0))
-    assert outcome.ending is Ending.CONVERGED
-    assert len(outcome.reports) == 1 + 4
+    result = small_trainer().run(50, [Patience(4, tol=1000.0)])
+    assert result.stop_reason is StopReason.CONVERGED
+    assert len(result.records) == 1 + 4
 
 
 def test_patience_watches_the_validation_where_there_is_one():
     trainer = small_trainer(eta=1e-3)
     validation = LossFrom(trainer, [3.0, 2.0, 2.5, 2.4, 2.3])
-    outcome = trainer.run(50, Patience(3, tol=0.0), validation)
-    assert outcome.ending is Ending.CONVERGED
-    assert len(outcome.reports) == 5
+    result = trainer.run(50, [Patience(3, tol=0.0)], validation)
+    assert result.stop_reason is StopReason.CONVERGED
+    assert len(result.records) == 5
 
 
-@pytest.mark.parametrize("patience", [None, Patience(3, tol=0.0)], ids=["max_iter", "patience"])
-def test_the_best_parameters_are_restored_however_training_ends(patience):
+@pytest.mark.parametrize("rules", [(), [Patience(3, tol=0.0)]], ids=["max_iter", "patience"])
+def test_the_best_parameters_are_restored_however_training_ends(rules):
     trainer = small_trainer()
     validation = LossFrom(trainer, [3.0, 1.0, 2.0, 1.5, 2.5])
-    outcome = trainer.run(5, patience, validation)
-    assert outcome.best_epoch == 2
-    assert outcome.best_score == -1.0
+    result = trainer.run(5, rules, validation)
+    assert result.best_epoch == 2
+    assert result.best_score == -1.0
     assert_array_equal(trainer.objective.network.theta, validation.seen[1])
     assert not np.array_equal(validation.seen[1], validation.seen[-1])
-    assert [report.validation_loss for report in outcome.reports] == [3.0, 1.0, 2.0, 1.5, 2.5]
+    assert [record.validation_loss for record in result.records] == [3.0, 1.0, 2.0, 1.5, 2.5]
 
 
 def test_the_first_of_equally_good_epochs_is_the_best():
     trainer = small_trainer()
     validation = LossFrom(trainer, [2.0, 1.0, 1.0])
-    assert trainer.run(3, None, validation).best_epoch == 2
+    assert trainer.run(3, (), validation).best_epoch == 2
 
 
 def test_parameters_trained_after_the_restore_do_not_change_the_best_ones():
     trainer = small_trainer()
     validation = LossFrom(trainer, [1.0, 2.0])
-    trainer.run(2, None, validation)
+    trainer.run(2, (), validation)
     restored = trainer.objective.network.theta.copy()
     trainer.run_epoch()
     assert not np.array_equal(trainer.objective.network.theta, restored)
@@ -464,48 +450,48 @@ def test_validation_loss_is_the_textbooks_and_training_is_not_disturbed_by_it():
     X, y, w = make_X(9, N_FEATURES, seed=5), make_y("multiclass", 9, seed=5), make_weights(9, seed=5)
     sizes = judged.objective.network.sizes
     held_out = make_batches(make_rows(X, y, "multiclass", w), 4, "multiclass", judged.objective.network)
-    outcome = judged.run(1, None, Validation(judged.objective, held_out))
-    alone.run(1, None)
+    result = judged.run(1, (), Validation(judged.objective, held_out))
+    alone.run(1)
     assert_array_equal(judged.objective.network.theta, alone.objective.network.theta)
     twin = textbook_network(sizes, "tanh", judged.objective.network.theta, "multiclass")
     expected = textbook.objective(twin, X, textbook_Y(y, "multiclass"), w, alpha=0.0)
-    assert_allclose(outcome.reports[0].validation_loss, expected, rtol=1e-13)
-    assert outcome.reports[0].score == -outcome.reports[0].validation_loss
+    assert_allclose(result.records[0].validation_loss, expected, rtol=1e-13)
+    assert result.records[0].score == -result.records[0].validation_loss
 
 
 def test_a_score_is_watched_in_place_of_the_loss():
     trainer = small_trainer()
     held_out = make_batches(trainer.batches.rows, 4, "multiclass", trainer.objective.network)
     scores = iter([0.5, 0.9, 0.7])
-    outcome = trainer.run(3, None, Validation(trainer.objective, held_out, lambda: next(scores)))
-    assert outcome.best_epoch == 2
-    assert outcome.best_score == 0.9
-    assert [report.score for report in outcome.reports] == [0.5, 0.9, 0.7]
-    assert all(report.validation_loss > 0 for report in outcome.reports)
+    result = trainer.run(3, (), Validation(trainer.objective, held_out, lambda: next(scores)))
+    assert result.best_epoch == 2
+    assert result.best_score == 0.9
+    assert [record.score for record in result.records] == [0.5, 0.9, 0.7]
+    assert all(record.validation_loss > 0 for record in result.records)
 
 
-def test_a_listener_that_returns_true_stops_training_after_that_epoch():
-    listener = StopAfter(3)
-    outcome = small_trainer().run(10, None, listener=listener)
-    assert outcome.ending is Ending.STOPPED
-    assert len(outcome.reports) == 3
-    assert outcome.reports == listener.reports
-    assert listener.n_begun == 3
+def test_a_callback_that_returns_true_stops_training_after_that_epoch():
+    callback = StopAfter(3)
+    result = small_trainer().run(10, callbacks=callback)
+    assert result.stop_reason is StopReason.CALLBACK
+    assert len(result.records) == 3
+    assert result.records == callback.records
+    assert callback.n_begun == 3
 
 
 @np.errstate(over="ignore", invalid="ignore")
 def test_divergence_ends_training_and_keeps_the_last_finite_parameters_and_state():
     trainer, twin = small_trainer(activations="identity"), small_trainer(activations="identity")
-    twin.run(2, None)
-    trainer.run(2, None)
-    trainer.eta_0 = 1e200
-    outcome = trainer.run(5, None)
-    assert outcome.ending is Ending.DIVERGED
-    assert outcome.reports == []
+    twin.run(2)
+    trainer.run(2)
+    trainer.optimizer.eta_0 = 1e200
+    result = trainer.run(5)
+    assert result.stop_reason is StopReason.DIVERGED
+    assert result.records == []
     theta, state = everything_that_lives_on(trainer)
     assert_array_equal(theta, twin.objective.network.theta)
     assert_array_equal(state["memory"]["velocity"], twin.state.memory["velocity"])
-    assert state["rng"] == twin.state.rng
+    assert state["rng"] == twin.state.rng.bit_generator.state
     assert state["epoch"] == 2
 
 
@@ -516,11 +502,11 @@ def test_divergence_after_finite_epochs_keeps_their_reports():
             return 1.0 if epoch < 3 else 1e300
 
     trainer, twin = (small_trainer(activations="identity", schedule=Explosive(0.0)) for _ in range(2))
-    outcome = trainer.run(10, None)
-    twin.run(3, None)
-    assert outcome.ending is Ending.DIVERGED
-    assert [report.epoch for report in outcome.reports] == [1, 2, 3]
-    assert np.isfinite([report.loss for report in outcome.reports]).all()
+    result = trainer.run(10)
+    twin.run(3)
+    assert result.stop_reason is StopReason.DIVERGED
+    assert [record.epoch for record in result.records] == [1, 2, 3]
+    assert np.isfinite([record.loss for record in result.records]).all()
     assert_array_equal(trainer.objective.network.theta, twin.objective.network.theta)
 
 
@@ -532,9 +518,9 @@ def test_divergence_restores_the_best_parameters_where_a_validation_judges():
 
     trainer = small_trainer(activations="identity", schedule=Explosive(0.0))
     validation = LossFrom(trainer, [2.0, 1.0, 3.0])
-    outcome = trainer.run(10, None, validation)
-    assert outcome.ending is Ending.DIVERGED
-    assert outcome.best_epoch == 2
+    result = trainer.run(10, (), validation)
+    assert result.stop_reason is StopReason.DIVERGED
+    assert result.best_epoch == 2
     assert_array_equal(trainer.objective.network.theta, validation.seen[1])
 
 
@@ -545,22 +531,22 @@ def test_parameters_that_leave_the_finite_numbers_in_the_last_step_count_as_dive
     trainer.objective.network.theta *= 1e3
     theta = trainer.objective.network.theta.copy()
     assert np.isfinite(trainer.objective.value(trainer.batches))
-    outcome = trainer.run(1, None)
-    assert outcome.ending is Ending.DIVERGED
+    result = trainer.run(1)
+    assert result.stop_reason is StopReason.DIVERGED
     assert_array_equal(trainer.objective.network.theta, theta)
 
 
 def test_an_interrupt_in_a_later_epoch_ends_training_as_after_the_epoch_before(monkeypatch):
     trainer, twin = small_trainer(), small_trainer()
     raise_in_epoch(trainer, 4, KeyboardInterrupt(), monkeypatch)
-    outcome = trainer.run(10, None)
-    twin.run(3, None)
-    assert outcome.ending is Ending.INTERRUPTED
-    assert len(outcome.reports) == 3
+    result = trainer.run(10)
+    twin.run(3)
+    assert result.stop_reason is StopReason.INTERRUPTED
+    assert len(result.records) == 3
     theta, state = everything_that_lives_on(trainer)
     assert_array_equal(theta, twin.objective.network.theta)
     assert_array_equal(state["memory"]["velocity"], twin.state.memory["velocity"])
-    assert state["rng"] == twin.state.rng
+    assert state["rng"] == twin.state.rng.bit_generator.state
     assert state["epoch"] == 3
 
 
@@ -568,9 +554,9 @@ def test_an_interrupt_restores_the_best_parameters(monkeypatch):
     trainer = small_trainer()
     raise_in_epoch(trainer, 4, KeyboardInterrupt(), monkeypatch)
     validation = LossFrom(trainer, [2.0, 1.0, 3.0])
-    outcome = trainer.run(10, None, validation)
-    assert outcome.ending is Ending.INTERRUPTED
-    assert outcome.best_epoch == 2
+    result = trainer.run(10, (), validation)
+    assert result.stop_reason is StopReason.INTERRUPTED
+    assert result.best_epoch == 2
     assert_array_equal(trainer.objective.network.theta, validation.seen[1])
 
 
@@ -578,26 +564,27 @@ def test_an_interrupt_of_the_validation_leaves_as_many_epochs_in_the_state_as_in
     trainer = small_trainer()
 
     class Interrupted(LossFrom):
-        def judge(self, report):
-            if report.epoch == 4:
+        def evaluate(self, record):
+            if record.epoch == 4:
                 raise KeyboardInterrupt
-            return super().judge(report)
+            return super().evaluate(record)
 
-    outcome = trainer.run(10, None, Interrupted(trainer, [3.0, 2.0, 1.0]))
-    assert outcome.ending is Ending.INTERRUPTED
-    assert outcome.best_epoch == 3
-    assert trainer.state.epoch == len(outcome.reports)
+    result = trainer.run(10, (), Interrupted(trainer, [3.0, 2.0, 1.0]))
+    assert result.stop_reason is StopReason.INTERRUPTED
+    assert result.best_epoch == 3
+    assert trainer.state.epoch == len(result.records)
 
 
-def test_an_interrupt_before_the_first_epoch_has_ended_goes_up_and_leaves_no_trace(monkeypatch):
+def test_an_interrupt_before_the_first_epoch_has_ended_leaves_no_trace(monkeypatch):
     trainer = small_trainer()
     before = everything_that_lives_on(trainer)
     raise_in_epoch(trainer, 1, KeyboardInterrupt(), monkeypatch)
-    with pytest.raises(KeyboardInterrupt):
-        trainer.run(10, None)
+    result = trainer.run(10)
+    assert result.stop_reason is StopReason.INTERRUPTED
+    assert not result.records
     assert_array_equal(trainer.objective.network.theta, before[0])
     assert_array_equal(trainer.state.memory["velocity"], 0)
-    assert trainer.state.rng == before[1]["rng"]
+    assert trainer.state.rng.bit_generator.state == before[1]["rng"]
     assert trainer.state.epoch == 0
 
 
@@ -606,8 +593,8 @@ def test_an_epoch_that_fails_leaves_no_trace(options, monkeypatch):
     trainer, twin = small_trainer(**options), small_trainer(**options)
     raise_in_epoch(trainer, 3, MemoryError("no room"), monkeypatch)
     with pytest.raises(MemoryError, match="no room"):
-        trainer.run(10, None)
-    twin.run(2, None)
+        trainer.run(10)
+    twin.run(2)
     assert_array_equal(trainer.objective.network.theta, twin.objective.network.theta)
     for name, vector in twin.state.memory.items():
         assert_array_equal(trainer.state.memory[name], vector)
@@ -619,8 +606,8 @@ def test_an_epoch_that_fails_leaves_no_trace(options, monkeypatch):
 def test_an_adaptive_rate_is_divided_by_five_when_patience_is_spent_and_training_goes_on():
     state = make_state()
     trainer = small_trainer(eta=1e-5, state=state, schedule=Adaptive(1e-5, state))
-    outcome = trainer.run(50, Patience(2, tol=1000.0))
+    result = trainer.run(50, [Patience(2, tol=1000.0, schedule=trainer.schedule)])
     # Each course: one epoch that counts and two that do not; 1e-5 / 5 is the last rate above 1e-6.
-    rates = [report.learning_rate for report in outcome.reports]
+    rates = [record.learning_rate for record in result.records]
     assert_allclose(rates, [1e-5] * 3 + [2e-6] * 3, rtol=1e-15)
-    assert outcome.ending is Ending.CONVERGED
+    assert result.stop_reason is StopReason.CONVERGED

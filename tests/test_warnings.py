@@ -14,6 +14,8 @@ from estimators import data
 from sklearn.exceptions import ConvergenceWarning
 
 from skscratch import ScratchMLPClassifier, lbfgs
+from skscratch.activations import ACTIVATIONS
+from skscratch.floating_point import own_errstate
 
 mlp = functools.partial(
     estimators.mlp, hidden_layer_sizes=(7,), activation="tanh", max_iter=8, tol=1e-9, n_iter_no_change=5
@@ -149,3 +151,60 @@ def test_lbfgs_whose_line_search_finds_nothing_lower_says_so(monkeypatch, dtype,
     clf = ScratchMLPClassifier((7,), solver="lbfgs", alpha=0.01, random_state=0)
     with pytest.warns(ConvergenceWarning, match=f"its line search found nothing lower. Scale the {advice}.$"):
         clf.fit(X.astype(dtype), y)
+
+
+# NumPy's own error state
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
+@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_users_error_state_changes_nothing(activation, solver, dtype):
+    X, y = data()
+    X, params = (X * 100).astype(dtype), {"tol": 1e6}
+    if solver != "lbfgs":
+        params = {"early_stopping": True, "batch_size": 16, "learning_rate_init": 0.001}
+
+    def results():
+        clf = ScratchMLPClassifier(7, activation, solver=solver, max_iter=20, random_state=5, **params)
+        clf.fit(X, y)
+        methods = [clf.predict, clf.predict_proba, clf.predict_log_proba, clf.decision_function]
+        methods.append(clf.hidden_activations)
+        if solver != "lbfgs":
+            clf.set_params(max_grad_norm=1e-30).partial_fit(X, y)
+        return [*clf.coefs_, *(method(X) for method in methods)]
+
+    expected = results()
+    with np.errstate(all="raise"):
+        state = np.geterr()
+        got = results()
+        assert np.geterr() == state
+    for one, other in zip(got, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_overflow_ends_as_it_does_in_any_error_state():
+    X, y = data()
+    huge = np.full((1, 4), 1.7e308)
+    with np.errstate(all="raise"):
+        with pytest.warns(ConvergenceWarning, match="diverged"):
+            clf = mlp(learning_rate_init=1e200, activation="identity").fit(X, y)
+        clf.coefs_[0] *= 1e3
+        with pytest.raises(ValueError, match="Some scores are not finite"):
+            clf.predict(huge)
+
+
+def test_weights_near_the_largest_number_leak_no_warning():
+    X, y = data()
+    mlp().partial_fit(X, y, classes=[0, 1, 2], sample_weight=np.full(len(y), 1e300))
+
+
+def test_a_division_by_zero_is_not_hidden():
+    @own_errstate
+    def divide(by):
+        return np.ones(1) / by
+
+    for state in ("ignore", "raise"):
+        with np.errstate(all=state), pytest.warns(RuntimeWarning, match="divide by zero"):
+            divide(np.zeros(1))

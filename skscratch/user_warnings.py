@@ -1,4 +1,4 @@
-"""Notices: warnings that point at the user's own line, however deep inside the package they arise."""
+"""Warnings that point at the user's own line, however deep inside the package they arise."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import sklearn
 _INSIDE = tuple(str(Path(str(module.__file__)).parent) for module in (sys.modules[__package__], sklearn))
 
 
-def notify(message: str, category: type[Warning]) -> None:
+def warn_user(message: str, category: type[Warning]) -> None:
     """Warn as if the line had done so that called into this package or into scikit-learn."""
     level, frame = 1, sys._getframe()
     while frame.f_back and frame.f_code.co_filename.startswith((*_INSIDE, contextlib.__file__)):

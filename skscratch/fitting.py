@@ -1,0 +1,222 @@
+"""Fitting: one call of fit or partial_fit, from checked rows and a network to trained parameters.
+
+``fit`` goes through up to three phases:
+
+1. *Split*: with early stopping, some rows become the validation set.
+2. *Search*: train on the other rows, and restore the best epoch.
+3. *Refit*: train on all rows for a few more epochs, from the best epoch on.
+
+``partial_fit`` is one epoch of the second phase. Nothing here knows the estimator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from .batches import Batches
+from .callbacks import Callback
+from .diagnosis import Diagnosis, check_usable, diagnose
+from .dropout import with_dropout
+from .history import StopReason, TrainingResult
+from .hyperparameters import Hyperparameters, dropout_rates
+from .lbfgs import LBFGS
+from .losses import LOSSES
+from .network import Network
+from .objective import Objective
+from .penalty import Tuning, rows_worth
+from .rows import Rows, split_off_validation, weigh_classes
+from .settings import Settings
+from .targets import Labels
+from .team import Team
+from .training import Trainer, Validation
+from .training_state import TrainingState
+
+VALIDATION_BATCH = 512
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """The result of one call of fit or partial_fit.
+
+    Attributes
+    ----------
+    search : TrainingResult
+        The epochs before the refit, if there was one.
+    refit : TrainingResult or None
+    loss : float or None
+        The objective at the end where there was no epoch that could tell it.
+    alpha : float
+        Strength of the penalty at the end.
+    n_rows : int
+        Number of rows in the last phase, over all processes.
+    diagnosis : Diagnosis or None
+        What the user should be warned of.
+    """
+
+    search: TrainingResult
+    refit: TrainingResult | None
+    loss: float | None
+    alpha: float
+    n_rows: int
+    diagnosis: Diagnosis | None
+
+
+class Fit:
+    """Trains a network in place.
+
+    Parameters
+    ----------
+    asked : Hyperparameters
+    network : Network
+        The network, without dropout. Its parameters are updated.
+    labels : Labels
+        The encoding of the targets.
+    state : TrainingState
+        Updated as well.
+    team : Team
+        The processes that train together.
+    callbacks : Callback
+    score_on : callable
+        Returns what scores the current parameters on the rows it is given; None if the loss is monitored.
+    """
+
+    def __init__(
+        self,
+        asked: Hyperparameters,
+        network: Network,
+        labels: Labels,
+        state: TrainingState,
+        team: Team,
+        callbacks: Callback,
+        score_on: Callable[[Rows], Callable[[], float] | None],
+    ) -> None:
+        self._asked, self._network, self._labels, self._state = asked, network, labels, state
+        self._team, self._callbacks, self._score_on = team, callbacks, score_on
+        self._loss = LOSSES[labels.kind]
+        rates = dropout_rates(asked.dropout, len(network.activations))
+        self._network_in_training = with_dropout(network, rates, state.rng)
+
+    def run(self, rows: Rows, validation: Rows | None) -> FitResult:
+        """Split, search and refit; a given validation set takes the place of the split."""
+        asked, state = self._asked, self._state
+        training, splits = rows, asked.early_stopping and validation is None
+        if splits:
+            rng = np.random.default_rng(state.split_seed)
+            training, validation = split_off_validation(
+                rows, self._labels, asked.validation_fraction, rng, self._team
+            )
+        training, weighed = weigh_classes(asked.class_weight, self._labels, training, validation, self._team)
+        # A warm start validates on the same rows again, so they must not be trained on.
+        settings = Settings.for_fit(asked, self._count(training), refits=splits and not asked.warm_start)
+        phase = self._train(settings, training, settings.n_epochs, weighed, validation)
+        search, refit = phase.result, None
+        n_refit = min(settings.n_refit_epochs, len(search.records))
+        if n_refit and search.stop_reason in (StopReason.CONVERGED, StopReason.MAX_ITER):
+            del phase  # and its buffers with it
+            phase = self._refit(rows, n_refit)
+            refit = phase.result
+        result = self._finish(phase, search, refit)
+        # Curves and epoch numbers cover the search only.
+        state.epoch -= len(refit.records) if refit else 0
+        if phase.result.stop_reason in (StopReason.MAX_ITER, StopReason.LINE_SEARCH):
+            # The cycle of the schedule is complete, whatever max_iter the next one has.
+            state.cycle_start = state.epoch
+        return result
+
+    def run_epoch(self, rows: Rows) -> FitResult:
+        """Train for one epoch."""
+        training, _ = weigh_classes(self._asked.class_weight, self._labels, rows, None, self._team)
+        settings = Settings.for_partial_fit(self._asked, self._count(training))
+        phase = self._train(settings, training, 1)
+        return self._finish(phase, phase.result, None)
+
+    def _refit(self, rows: Rows, n_epochs: int) -> _Phase:
+        """Train on all rows, the validation set included, from the best epoch on."""
+        # The velocity belongs to the parameters of the last epoch, not to those of the best one.
+        self._state.memory, self._state.cycle_start = {}, self._state.epoch
+        rows, _ = weigh_classes(self._asked.class_weight, self._labels, rows, None, self._team)
+        return self._train(Settings.for_refit(self._asked, self._count(rows), n_epochs), rows, n_epochs)
+
+    def _train(
+        self,
+        settings: Settings,
+        rows: Rows,
+        n_epochs: int,
+        weighed: Rows | None = None,
+        validation: Rows | None = None,
+    ) -> _Phase:
+        """Train on the rows for up to n_epochs.
+
+        The validation set comes twice: class weights count in its loss (``weighed``), but not in a score.
+        """
+        asked, state, network = self._asked, self._state, self._network_in_training
+        batches = Batches(rows, settings.batch_size, self._loss, network, self._team)
+        N = rows_worth(batches.n_team_rows, batches.weight_sum, batches.square_sum)
+        objective = Objective(network, self._loss, settings.alpha(N, state))
+        if not settings.minibatches:
+            state.solver, state.memory = asked.solver, {}
+            lbfgs = LBFGS(objective, batches, state, tol=asked.tol, max_fun=asked.max_fun)
+            return _Phase(settings, objective, batches, lbfgs.run(n_epochs, self._callbacks))
+        schedule = settings.make_schedule(state)
+        trainer = Trainer(
+            objective,
+            settings.make_optimizer(objective, state),
+            schedule,
+            batches,
+            state,
+            shuffle=asked.shuffle,
+            max_grad_norm=asked.max_grad_norm,
+            alpha_selection=self._alpha_selection(settings),
+        )
+        rules = settings.make_stopping_rules(schedule)
+        evaluation = self._validation(objective, weighed, validation)
+        result = trainer.run(n_epochs, rules, evaluation, self._callbacks)
+        return _Phase(settings, objective, batches, result)
+
+    def _alpha_selection(self, settings: Settings) -> Tuning | None:
+        epoch = settings.alpha_selection_epoch
+        return None if epoch is None else Tuning(self._network, self._state, settings.n_epochs, epoch)
+
+    def _validation(
+        self, objective: Objective, weighed: Rows | None, validation: Rows | None
+    ) -> Validation | None:
+        if weighed is None or validation is None:
+            return None
+        batches = Batches(weighed, VALIDATION_BATCH, objective.loss, objective.network, self._team)
+        return Validation(objective, batches, self._score_on(validation))
+
+    def _finish(self, phase: _Phase, search: TrainingResult, refit: TrainingResult | None) -> FitResult:
+        """Check that the parameters are usable, and diagnose how training ended."""
+        whole = search.followed_by(refit) if refit else search
+        # Other processes know nothing of an interrupt here, so to them it has to be an error.
+        alone = self._team.size == 1
+        if whole.stop_reason is StopReason.INTERRUPTED and not (whole.records and alone):
+            raise KeyboardInterrupt
+        objective, batches = phase.objective, phase.batches
+        check_usable(whole, objective, batches)
+        return FitResult(
+            search,
+            refit,
+            None if search.records else objective.value(batches),
+            objective.alpha,
+            batches.n_team_rows,
+            diagnose(whole, phase.settings, self._state, objective, batches),
+        )
+
+    def _count(self, rows: Rows) -> int:
+        """Return the number of rows, over all processes."""
+        (n_rows,) = self._team.total(rows.n_rows)
+        return int(n_rows)
+
+
+@dataclass(frozen=True)
+class _Phase:
+    """One training run: its settings, its result, and what the result is read from."""
+
+    settings: Settings
+    objective: Objective
+    batches: Batches
+    result: TrainingResult

@@ -1,0 +1,209 @@
+"""Settings: what every "auto" and every name of a parameter stands for, resolved once for a training run.
+
+This is the only place that knows:
+
+====================== ==================================== =================== ========
+parameter="auto"       "one_cycle", "cosine" or a function  other schedules     L-BFGS
+====================== ==================================== =================== ========
+``max_iter``           30, or enough for 400 steps, but     200                 200
+                       at most 200
+``learning_rate_init`` 0.2 for SGD, 0.01 for Adam           0.05, 0.001
+``n_iter_no_change``   unlimited                            10
+``alpha``              3 / N, selected anew once two        3 / N               3 / N
+                       thirds of the epochs are done
+``batch_size``         n / 64, from 32 to 256               the same
+====================== ==================================== =================== ========
+
+N is the effective sample size, n the number of training rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf, nan
+from typing import Any, Self
+
+from .hyperparameters import Hyperparameters
+from .objective import Objective
+from .optimizers import OPTIMIZERS, Optimizer
+from .schedules import Schedule, make_schedule, schedule_class
+from .stopping import Patience, StoppingRule
+from .training_state import TrainingState
+
+FEWEST_REFIT_EPOCHS = 3  # fewer leave no room for the rate to decay
+FEWEST_EPOCHS_TO_SELECT_ALPHA = 12  # in fewer the network has hardly learned by then
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What one training run needs to know. It is complete when it exists, and never changes.
+
+    Attributes
+    ----------
+    asked : Hyperparameters
+        The user's parameters, for those that need no resolving.
+    batch_size : int
+        Rows in a minibatch.
+    n_epochs : int
+        Epochs in a cycle of the schedule, which is the largest number of epochs of ``fit``; for L-BFGS the
+        largest number of iterations. 0 if no end is in sight.
+    learning_rate : str or callable
+        The schedule.
+    learning_rate_init : float
+        The initial learning rate; NaN for L-BFGS, which has none.
+    n_refit_epochs : int
+        Epochs that are reserved for a refit on all rows.
+    patience : float or None
+        Epochs without improvement after which training stops; None if it always runs to its end.
+    alpha_selection_epoch : int or None
+        The epoch of a cycle after which the data select alpha; None if they do not.
+    """
+
+    asked: Hyperparameters
+    batch_size: int
+    n_epochs: int
+    learning_rate: str | Callable[[float], float]
+    learning_rate_init: float
+    n_refit_epochs: int = 0
+    patience: float | None = None
+    alpha_selection_epoch: int | None = None
+
+    @classmethod
+    def for_fit(cls, asked: Hyperparameters, n_rows: int, *, refits: bool) -> Self:
+        """Return the settings of a fit on n_rows, the last epochs of which may be reserved for a refit."""
+        batch_size = rows_per_batch(asked.batch_size, n_rows)
+        n_batches = -(-n_rows // batch_size)
+        n_epochs = number_of_epochs(asked.max_iter, asked.solver, asked.learning_rate, n_batches)
+        n_refit_epochs = refit_epochs(n_epochs, asked.learning_rate) if refits else 0
+        n_epochs -= n_refit_epochs
+        learning_rate = _room_to_anneal(asked.learning_rate, n_epochs)
+        patience = None
+        if asked.early_stopping or not schedule_class(learning_rate).anneals:
+            patience = epochs_of_patience(asked.n_iter_no_change, asked.learning_rate)
+        return cls(
+            asked,
+            batch_size,
+            n_epochs,
+            learning_rate,
+            initial_learning_rate(asked.learning_rate_init, asked.solver, learning_rate),
+            n_refit_epochs,
+            patience,
+            alpha_selection_epoch(asked.alpha, asked.learning_rate, n_epochs),
+        )
+
+    @classmethod
+    def for_refit(cls, asked: Hyperparameters, n_rows: int, n_epochs: int) -> Self:
+        """Return the settings of a refit on all n_rows: from half the initial rate down along a cosine."""
+        eta_0 = initial_learning_rate(asked.learning_rate_init, asked.solver, asked.learning_rate)
+        return cls(asked, rows_per_batch(asked.batch_size, n_rows), n_epochs, "cosine", eta_0 / 2)
+
+    @classmethod
+    def for_partial_fit(cls, asked: Hyperparameters, n_rows: int) -> Self:
+        """Return the settings of one call of partial_fit, which is one epoch of a cycle of max_iter."""
+        n_epochs = 0 if asked.max_iter == "auto" else int(asked.max_iter)
+        if callable(asked.learning_rate) and not n_epochs:
+            raise ValueError(
+                "With a callable learning_rate, partial_fit needs max_iter: the number of calls that the "
+                "fraction passed to it is taken of. Set max_iter to an int."
+            )
+        learning_rate = _room_to_anneal(asked.learning_rate, n_epochs)
+        return cls(
+            asked,
+            rows_per_batch(asked.batch_size, n_rows),
+            n_epochs,
+            learning_rate,
+            initial_learning_rate(asked.learning_rate_init, asked.solver, learning_rate),
+            alpha_selection_epoch=alpha_selection_epoch(asked.alpha, learning_rate, n_epochs),
+        )
+
+    @property
+    def minibatches(self) -> bool:
+        """Whether an optimizer takes steps from minibatches; L-BFGS needs all rows at once."""
+        return self.asked.solver in OPTIMIZERS
+
+    def alpha(self, effective_sample_size: float, state: TrainingState) -> float:
+        """Return the strength of the penalty to begin with."""
+        if self.asked.alpha == "auto":
+            return state.prior_precision / effective_sample_size
+        return float(self.asked.alpha)
+
+    def make_optimizer(self, objective: Objective, state: TrainingState) -> Optimizer:
+        """Return the optimizer; it resumes with its memory if it was at work before."""
+        solver = self.asked.solver
+        memory = state.memory if state.solver == solver else None
+        optimizer_class = OPTIMIZERS[solver]
+        options = {name: getattr(self.asked, name) for name in optimizer_class.parameters}
+        optimizer = optimizer_class(objective, self.learning_rate_init, memory, **options)
+        state.solver, state.memory = solver, optimizer.memory
+        return optimizer
+
+    def make_schedule(self, state: TrainingState) -> Schedule:
+        """Return the schedule of the learning rate."""
+        return make_schedule(
+            self.learning_rate, self.learning_rate_init, self.n_epochs, self.asked.power_t, state
+        )
+
+    def make_stopping_rules(self, schedule: Schedule) -> list[StoppingRule]:
+        """Return the rules that stop training before its last epoch."""
+        rules: list[StoppingRule] = []
+        if self.patience is not None:
+            rules.append(Patience(self.patience, self.asked.tol, schedule))
+        return rules
+
+
+def _room_to_anneal(learning_rate: Any, n_epochs: int) -> Any:
+    """Return the schedule, but "constant" where a rate cannot anneal: in one epoch, or without end."""
+    cannot = n_epochs in (0, 1) and schedule_class(learning_rate).ends_at_zero
+    return "constant" if cannot else learning_rate
+
+
+def rows_per_batch(batch_size: Any, n_rows: int) -> int:
+    """Return the batch size; "auto" is a 64th of the rows, but at least 32 and at most 256."""
+    return min(max(32, n_rows // 64), 256) if batch_size == "auto" else int(batch_size)
+
+
+def number_of_epochs(max_iter: Any, solver: str, learning_rate: Any, n_batches: int) -> int:
+    """Return the largest number of epochs.
+
+    "auto" is 200 where patience ends training. A schedule that anneals takes 30. Few rows make few steps in
+    an epoch, so they take as many epochs as make 400 steps, but not more than 200 either.
+    """
+    if max_iter != "auto":
+        return int(max_iter)
+    if solver not in OPTIMIZERS or not schedule_class(learning_rate).anneals:
+        return 200
+    return min(max(30, -(-400 // n_batches)), 200)
+
+
+def initial_learning_rate(learning_rate_init: Any, solver: str, learning_rate: Any) -> float:
+    """Return the initial learning rate; "auto" depends on the optimizer and on whether the rate anneals.
+
+    L-BFGS has none.
+    """
+    if solver not in OPTIMIZERS:
+        return nan
+    if learning_rate_init != "auto":
+        return float(learning_rate_init)
+    optimizer, anneals = OPTIMIZERS[solver], schedule_class(learning_rate).anneals
+    return optimizer.rate_annealed if anneals else optimizer.rate_constant
+
+
+def epochs_of_patience(n_iter_no_change: Any, learning_rate: Any) -> float:
+    """Return the patience in epochs; "auto" is 10, but unlimited with a schedule that anneals."""
+    if n_iter_no_change != "auto":
+        return float(n_iter_no_change)
+    return inf if schedule_class(learning_rate).anneals else 10
+
+
+def refit_epochs(n_epochs: int, learning_rate: Any) -> int:
+    """Return how many of n_epochs are reserved for the refit on all rows after early stopping."""
+    n_refit = n_epochs // 4 if schedule_class(learning_rate).ends_at_zero else 0
+    return n_refit if n_refit >= FEWEST_REFIT_EPOCHS else 0
+
+
+def alpha_selection_epoch(alpha: Any, learning_rate: Any, n_epochs: int) -> int | None:
+    """Return the epoch of a cycle after which alpha="auto" is selected: two thirds of it are done."""
+    if alpha != "auto" or not schedule_class(learning_rate).anneals:
+        return None
+    return round(2 * n_epochs / 3) if n_epochs >= FEWEST_EPOCHS_TO_SELECT_ALPHA else None

@@ -1,0 +1,62 @@
+"""The state of a training run between two calls of fit or partial_fit."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+
+INITIAL_PRIOR_PRECISION = 3.0
+
+
+@dataclass
+class TrainingState:
+    """Everything besides the parameters that training needs to resume where it left off.
+
+    Attributes
+    ----------
+    rng : numpy.random.Generator
+        Draws the order of the rows, the masks of dropout and the sample for ``alpha="auto"``.
+    split_seed : int
+        Seed of the validation split. It is kept, so that a warm start validates on the same rows.
+    solver : str
+        The solver that ``memory`` belongs to.
+    memory : dict
+        The optimizer's vectors and counts.
+    epoch : int
+        Epochs trained so far, over all calls.
+    cycle_start : int
+        The epoch at which the current cycle of the learning-rate schedule began.
+    n_reductions : int
+        How often ``learning_rate="adaptive"`` has divided the rate.
+    prior_precision : float
+        What ``alpha="auto"`` divides by the number of rows.
+    """
+
+    rng: np.random.Generator
+    split_seed: int
+    solver: str = ""
+    memory: dict[str, Any] = field(default_factory=dict)
+    epoch: int = 0
+    cycle_start: int = 0
+    n_reductions: int = 0
+    prior_precision: float = INITIAL_PRIOR_PRECISION
+
+    def begin_cycle(self) -> None:
+        """Begin a new cycle of the schedule with the next epoch, from the initial prior precision."""
+        self.cycle_start, self.prior_precision = self.epoch, INITIAL_PRIOR_PRECISION
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the state as plain numbers and arrays, which can be stored with the model."""
+        return vars(self) | {"rng": self.rng.bit_generator.state}
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> Self:
+        """Return a state that continues a stored one; the stored arrays are copied."""
+        values = copy.deepcopy(dict(stored))
+        rng = np.random.default_rng()
+        rng.bit_generator.state = values.pop("rng")
+        return cls(rng=rng, **values)
