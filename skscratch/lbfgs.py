@@ -51,7 +51,9 @@ class LBFGS:
         progress = _Progress(theta, self.state, self.batches.n_team_rows, callbacks)
         try:
             reason = _stop_reason(self._minimise(theta.astype(np.float64), n_epochs, progress))
-        except _CallbackStop:
+        except _CallbackStop as stop:
+            if stop.__cause__:
+                raise stop.__cause__ from None
             reason = StopReason.CALLBACK
         except KeyboardInterrupt:
             reason = StopReason.INTERRUPTED
@@ -96,7 +98,7 @@ def _stop_reason(result: OptimizeResult) -> StopReason:
 
 
 class _CallbackStop(BaseException):
-    """Ends SciPy's loop. It is no Exception, which SciPy or the user's code might catch."""
+    """Ends SciPy's loop, which has no other way out; no Exception, so that nothing in between catches it."""
 
 
 class _Progress:
@@ -114,6 +116,11 @@ class _Progress:
         start, self._start = self._start, perf_counter()
         record = EpochRecord(self._state.epoch, self.value, None, self._n_rows, self._start - start)
         self.records.append(record)
-        self._callbacks.on_epoch_begin()
-        if self._callbacks.on_epoch_end(record):
+        try:
+            self._callbacks.on_epoch_begin()
+            stops = self._callbacks.on_epoch_end(record)
+        except StopIteration as error:
+            # SciPy would take it for its own signal.
+            raise _CallbackStop from error
+        if stops:
             raise _CallbackStop
