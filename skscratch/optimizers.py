@@ -107,7 +107,9 @@ class Adam:
         self.memory: Memory = memory or {"m": np.zeros_like(theta), "v": np.zeros_like(theta), "t": 0}
         self._m = _stretches(self.memory["m"], objective.pieces)
         self._v = _stretches(self.memory["v"], objective.pieces)
-        self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
+        self.beta_1, self.beta_2 = beta_1, beta_2
+        # Smaller gradients have squares that vanish, and their root could not guard the division.
+        self.epsilon = max(epsilon, sqrt(np.finfo(theta.dtype).tiny))
         self._beta_1 = np.array(beta_1, theta.dtype)
         self._beta_2 = np.array(beta_2, theta.dtype)
         self._rate = np.zeros((), theta.dtype)
