@@ -44,12 +44,11 @@ from .parameters import (
     epochs_of_patience,
     hidden_sizes,
     number_of_epochs,
-    penalty_strength,
     rows_per_batch,
     tuning_epoch,
     why_no_partial_fit,
 )
-from .penalty import Tuning, rows_worth
+from .penalty import Tuning
 from .prediction import activate_rows, score_rows
 from .reports import Ending, Listener, Outcome
 from .rows import Rows, check_weights, split_off_validation, weigh_classes
@@ -771,8 +770,8 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         (n_rows,) = self._team.total(rows.n_rows)
         loss, batch_size = LOSSES[self._kind], rows_per_batch(self.batch_size, n_rows)
         batches = Batches(rows, batch_size, loss, session.network, self._team)
-        n_worth = rows_worth(batches.n_team_rows, batches.weight_sum, batches.square_sum)
-        alpha = penalty_strength(self.alpha, session.state.precision, n_worth)
+        auto = self.alpha == "auto"
+        alpha = session.state.precision / batches.effective_size if auto else float(self.alpha)
         return Objective(session.network, loss, alpha), batches
 
     def _number_of_epochs(self, rows: Rows) -> int:

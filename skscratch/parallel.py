@@ -113,6 +113,10 @@ class Ranks:
         """Return the sum over all ranks of each number."""
         return tuple(sum(column) for column in zip(*self._comm.allgather(numbers), strict=True))
 
+    def largest(self, number: float) -> float:
+        """Return the largest of all ranks' numbers."""
+        return max(self._comm.allgather(number))
+
     def average(self, gradient: NDArray, n_rows: int) -> int:
         """Turn the mean gradient of n_rows rows into that of all ranks' rows, in one Allreduce.
 

@@ -153,11 +153,6 @@ def dropout_rates(dropout: Any, n_hidden: int) -> list[float]:
     return [float(rate) for rate in rates]
 
 
-def penalty_strength(alpha: Any, precision: float, n_rows: float) -> float:
-    """Return alpha; "auto" is a prior that more data outweighs: its precision over the number of rows."""
-    return precision / n_rows if alpha == "auto" else float(alpha)
-
-
 def rows_per_batch(batch_size: Any, n_rows: int) -> int:
     """Return the batch size; "auto" is a 64th of the rows, but at least 32 and at most 256."""
     return min(max(32, n_rows // 64), 256) if batch_size == "auto" else int(batch_size)
