@@ -20,6 +20,7 @@ k      (m,)    how often each of those occurs
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 PART_BYTES = 2**20  # of X at a time, so that no copy of it is made
+MOST_COLUMNS = 64  # that are looked at first
 
 
 def first_of_its_kind(X: Any, codes: NDArray, index: NDArray) -> NDArray:
@@ -42,8 +44,9 @@ def first_of_its_kind(X: Any, codes: NDArray, index: NDArray) -> NDArray:
         Numbers of the rows.
     """
     themselves = np.arange(len(index))
-    _, places, groups = np.unique(_fingerprints(X, index), return_index=True, return_inverse=True)
-    first = places[groups]
+    first = _first_equal(X, index)
+    if (first == themselves).all():
+        return themselves
     differs = (codes != codes[first]).reshape(len(codes), -1).any(axis=1)
     contradicted = np.zeros(len(index), bool)
     contradicted[first[differs]] = True
@@ -56,22 +59,57 @@ def first_of_its_kind(X: Any, codes: NDArray, index: NDArray) -> NDArray:
     return themselves if uneven or _must_repeat(X, index[originals], len(index)) else first
 
 
+def _first_equal(X: Any, index: NDArray) -> NDArray:
+    """Return the place of the first of these rows that has the same features, for each of them."""
+    first, sums = np.arange(len(index)), _sums(X, index)
+    if len(np.unique(sums)) == len(index):
+        return first
+    _, groups, sizes = np.unique(sums, return_inverse=True, return_counts=True)
+    suspects = np.flatnonzero(sizes[groups] > 1)
+    _, places, groups = np.unique(_fingerprints(X, index[suspects]), return_index=True, return_inverse=True)
+    first[suspects] = suspects[places[groups]]
+    return first
+
+
+def _parts(X: Any, index: NDArray) -> Iterator[Any]:
+    """Yield copies of the rows, some at a time; those of a CSR array are in canonical form."""
+    for part in np.array_split(index, 1 + X.data.nbytes // PART_BYTES):
+        x = X[part]
+        if sp.issparse(x):
+            x.sum_duplicates()
+        yield x
+
+
+def _sums(X: Any, index: NDArray) -> NDArray:
+    """Return a sum for each row, which is the same for equal rows and seldom for others.
+
+    Almost always it tells that there are no copies, ten times as fast as comparing rows. Of many columns
+    some will do.
+    """
+    if not sp.issparse(X):
+        X = X[:, :: -(-X.shape[1] // MOST_COLUMNS)]
+    factors = np.sqrt(np.arange(1.0, X.shape[1] + 1))
+    with np.errstate(all="ignore"):
+        if sp.issparse(X):
+            return np.concatenate([x @ factors for x in _parts(X, index)])
+        # Not a matrix product, whose sums may be rounded in one row as in no other.
+        return np.concatenate([(np.ascontiguousarray(x) * factors).sum(axis=1) for x in _parts(X, index)])
+
+
 def _fingerprints(X: Any, index: NDArray) -> NDArray:
     """Return a number for each row that only equal rows share (but for one in 2^64 pairs)."""
-    n_parts = 1 + X.data.nbytes // PART_BYTES
-    parts = (_rows_as_bytes(X[part]) for part in np.array_split(index, n_parts) if len(part))
-    return np.fromiter((hash(row) for part in parts for row in part), np.int64, len(index))
+    rows = (row for x in _parts(X, index) for row in _rows_as_bytes(x))
+    return np.fromiter(map(hash, rows), np.int64, len(index))
 
 
 def _rows_as_bytes(x: Any) -> list[bytes]:
-    """Return what each row holds; x is a copy and is consumed."""
+    """Return what each row holds; x is consumed."""
     # Adding 0 turns -0 into 0, whose bytes are others.
     if not sp.issparse(x):
         return [row.tobytes() for row in np.ascontiguousarray(x) + 0]
-    x.sum_duplicates()
     x.eliminate_zeros()
     ends = zip(x.indptr[:-1], x.indptr[1:], strict=True)
-    return [x.indices[i:j].tobytes() + x.data[i:j].tobytes() for i, j in ends]
+    return [x.indices[i:j].tobytes() + (x.data[i:j] + 0).tobytes() for i, j in ends]
 
 
 def _must_repeat(X: Any, originals: NDArray, n_rows: int) -> bool:

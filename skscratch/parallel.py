@@ -34,7 +34,8 @@ def data_parallel(estimator: ScratchMLPClassifier, comm: Any = None) -> Iterator
 
     Each rank passes its own rows (and weights, and validation rows); their number may differ. What concerns
     all rows is taken over all ranks: the classes, ``alpha="auto"`` (to which each rank contributes what its
-    own rows would lose if they were left out), the loss and its curve, early stopping, divergence.
+    own rows would lose if they were left out; copies are noticed where one rank has them), the loss and its
+    curve, early stopping, divergence.
     ``batch_size`` is that of the joint batch, to which each rank contributes in proportion to its rows. A
     validation part is split off on every rank. The order of the rows is drawn on each rank for itself.
     Afterwards each rank holds the same model, an ordinary estimator.

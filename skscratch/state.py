@@ -30,7 +30,7 @@ class TrainingState:
     divisions : int
         How often ``learning_rate="adaptive"`` has divided the rate.
     precision : float
-        What ``alpha="auto"`` divides by the number of rows.
+        What ``alpha="auto"`` divides by the effective number of rows.
     """
 
     rng: Mapping[str, Any]

@@ -7,6 +7,7 @@ import pytest
 import scipy.sparse as sp
 from builders import make_rows, make_X, make_y
 
+from skscratch import copies
 from skscratch.copies import first_of_its_kind
 
 LAYOUTS = {
@@ -112,3 +113,22 @@ def test_one_row_has_the_weight_of_all_its_copies():
     np.testing.assert_allclose(rows.own_weights, sums, rtol=1e-15)
     rows = make_rows(X, y, "multiclass").distinct()
     np.testing.assert_array_equal(rows.own_weights, np.full(40, 3.0))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("n_features", [2, 7, 64, 65, 300])
+def test_copies_are_found_in_every_part_of_x(n_features, layout, monkeypatch):
+    monkeypatch.setattr(copies, "PART_BYTES", 5000)
+    rng = np.random.default_rng(0)
+    copied = rng.permutation(np.repeat(np.arange(150), 3))
+    X = LAYOUTS[layout](make_X(150, n_features)[copied])
+    _, first, group = np.unique(copied, return_index=True, return_inverse=True)
+    np.testing.assert_array_equal(originals(X, copied % 2), first[group])
+
+
+def test_rows_that_differ_in_one_column_only_are_told_apart():
+    X = np.zeros((200, 200))
+    X[np.arange(200), np.arange(200)] = 1
+    np.testing.assert_array_equal(originals(X, np.zeros(200, int)), np.arange(200))
+    X[:, 0] = 1e300
+    np.testing.assert_array_equal(originals(X[1:], np.zeros(199, int)), np.arange(199))
