@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from .losses import Loss
 from .network import Input, Network, Workspace
-from .rows import Rows
+from .rows import Rows, effective_size
 from .team import ALONE, Team
 
 BLOCK_BYTES = 2**20
@@ -230,7 +230,7 @@ class Batches:
     Parameters
     ----------
     rows : Rows
-        What to train on; their weights are positive.
+        What to train on; their weights are positive, and only their ratios matter.
     batch_size : int
         Rows in a batch. The last batch of an epoch may be smaller.
     loss : Loss
@@ -242,13 +242,12 @@ class Batches:
     """
 
     def __init__(self, rows: Rows, batch_size: int, loss: Loss, network: Network, team: Team = ALONE) -> None:
-        self.rows, self.loss, self.network, self.team = rows, loss, network, team
+        self.rows, self.loss, self.network, self.team = rows.scaled(team), loss, network, team
         self.dtype, self.n_outputs = network.theta.dtype, network.sizes[-1]
-        self.n_rows = rows.n_rows
-        self.n_team_rows, self.weight_sum, self.square_sum = team.total(
-            rows.n_rows, rows.weight_sum, rows.square_sum
-        )
-        self.mean_weight = self.weight_sum / self.n_team_rows
+        self.n_rows = self.rows.n_rows
+        self._distinct: Rows | None = None
+        self.n_team_rows, weight_sum = team.total(self.n_rows, self.rows.weight_sum)
+        self.mean_weight = weight_sum / self.n_team_rows
         share = round(batch_size * self.n_rows / self.n_team_rows)
         self.batch_size = max(1, min(share, self.n_rows))
         self.ones = loss.normaliser(self.n_outputs, self.dtype)
@@ -259,6 +258,18 @@ class Batches:
         self._blocks = [Block(self, n_batches, self.batch_size)]
         if n_left:
             self._blocks.append(Block(self, 1, n_left))
+
+    @property
+    def distinct(self) -> Rows:
+        """The rows without copies of one another; one row has the weight of all its copies."""
+        if self._distinct is None:
+            self._distinct = self.rows.distinct()
+        return self._distinct
+
+    @property
+    def effective_size(self) -> float:
+        """N, the effective sample size of all rows."""
+        return effective_size(*self.team.total(self.distinct.weight_sum, self.distinct.square_sum))
 
     def mean(self, total: float) -> float:
         """Return the mean over all rows, given the sum over the rows here."""

@@ -87,12 +87,13 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
 
         "auto" is c / N: a prior belief of precision c, which more data outweighs.
 
-        - N is the number of rows, or the sum of their weights. Weights that are shares rather than counts, as
-          AdaBoost's, stand for (sum w)^2 / sum w^2 rows, which is larger then (Kish 1965).
+        - N is the number of rows; of weighted ones the effective number, (sum w)^2 / sum w^2 (Kish 1965). A
+          factor common to all weights does not change it. Rows that are copies of one another are one row.
         - c is 3 at first. When two thirds of the epochs of a rate that comes down by itself are done, it is
           set to gamma / the sum of all squared weights (MacKay 1992), but not below .5 or above 12. Gamma,
           the effective number of parameters, tells how much the network overfits. It comes from what up to
-          256 rows would lose if each was left out, in closed form, which takes about 10 milliseconds.
+          256 rows would lose if each was left out, with all its weight and its copies, in closed form, which
+          takes about 10 milliseconds.
         - c stays 3 where the rate does not come down by itself, where it comes down in less than 12 epochs
           (without those of a closing course, see ``early_stopping``), where training ends before two thirds
           of them, for fewer than 20 rows, and with "lbfgs".
@@ -405,8 +406,8 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             Classes, with labels of any type, or a table of 0 and 1 with one column for each label.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows, at least 0 and not all 0. A row with weight k counts as k rows, one with
-            weight 0 as absent.
+            Weights of the rows, at least 0 and not all 0. A row with weight k counts as k copies of it, one
+            with weight 0 as absent; a factor common to all weights changes nothing.
         X_val : {array-like, sparse array} of shape (n_val, n_features), default=None
             Rows to validate on, in the place of a split of X; needs ``early_stopping=True``. Inside a
             Pipeline, ``transform_input=["X_val"]`` has them transformed as X is.

@@ -27,7 +27,7 @@ from .lbfgs import LBFGS
 from .losses import LOSSES
 from .network import Network
 from .objective import Objective
-from .penalty import Tuning, rows_worth
+from .penalty import Tuning
 from .rows import Rows, split_off_validation, weigh_classes
 from .settings import Settings
 from .targets import Labels
@@ -155,8 +155,7 @@ class Fit:
         """
         asked, state, network = self._asked, self._state, self._network_in_training
         batches = Batches(rows, settings.batch_size, self._loss, network, self._team)
-        N = rows_worth(batches.n_team_rows, batches.weight_sum, batches.square_sum)
-        objective = Objective(network, self._loss, settings.alpha(N, state))
+        objective = Objective(network, self._loss, settings.alpha(batches, state))
         if not settings.minibatches:
             state.solver, state.memory = asked.solver, {}
             lbfgs = LBFGS(objective, batches, state, tol=asked.tol, max_fun=asked.max_fun)

@@ -144,7 +144,9 @@ class Adam:
         self._m = _views(self.memory["m"], objective.pieces)
         self._v = _views(self.memory["v"], objective.pieces)
         self.eta_0 = self._eta = eta_0
-        self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
+        self.beta_1, self.beta_2 = beta_1, beta_2
+        # Smaller gradients have squares that vanish, and their root could not guard the division.
+        self.epsilon = max(epsilon, sqrt(np.finfo(theta.dtype).tiny))
         self._beta_1 = np.array(beta_1, theta.dtype)
         self._beta_2 = np.array(beta_2, theta.dtype)
         self._rate = np.zeros((), theta.dtype)

@@ -40,7 +40,8 @@ def data_parallel(estimator: ScratchMLPClassifier, comm: Any = None) -> Iterator
 
     Each rank passes its own rows (and weights, and validation rows); their number may differ. What concerns
     all rows is taken over all ranks: the classes, ``alpha="auto"`` (to which each rank contributes what its
-    own rows would lose if they were left out), the loss and its curve, early stopping, divergence.
+    own rows would lose if they were left out; copies are noticed where one rank has them), the loss and its
+    curve, early stopping, divergence.
     ``batch_size`` is that of the joint batch, to which each rank contributes in proportion to its rows. A
     validation part is split off on every rank. The order of the rows is drawn on each rank for itself.
     A callback that stops training on one rank stops it on all. Afterwards each rank holds the same model, an
@@ -159,6 +160,10 @@ class Ranks:
     def total(self, *numbers: float) -> tuple[Any, ...]:
         """Return the sum over all ranks of each number."""
         return tuple(sum(column) for column in zip(*self._comm.allgather(numbers), strict=True))
+
+    def largest(self, number: float) -> float:
+        """Return the largest of all ranks' numbers."""
+        return max(self._comm.allgather(number))
 
     def average(self, gradient: NDArray, n_rows: int) -> int:
         """Turn the mean gradient of n_rows rows into that of all ranks' rows, in one Allreduce.

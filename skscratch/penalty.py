@@ -11,6 +11,8 @@ by leaving rows out, without training anew: near its minimum the network is repl
 linear in the parameters, and what a linear model would say of a row that it has not seen is known in closed
 form (Hastie, Tibshirani & Friedman 2009, section 7.10).
 
+A row is left out with all its weight, and with all its copies: what one of them tells, the others tell, too.
+
 It is an estimate, equal to gamma only where the model is right about its own noise. Of more than 256 rows a
 sample stands for all of them, which errs upwards, and so does the tangent where it leads far away. So c is
 kept within bounds, which are part of the method.
@@ -18,10 +20,9 @@ kept within bounds, which are part of the method.
 ======== =============== ================================================================================
 symbol   shape           meaning
 ======== =============== ================================================================================
-N        number          rows that the weights stand for
+N        number          effective sample size: how many rows of equal weight would tell as much
 c        number          precision of the prior, alpha N
-omega    (s,)            weight of each row, in rows
-u        (s,)            what is left out of it: one row, or all of it where it weighs less
+omega    (s,)            weight of each row, in a unit of which there are N in all rows
 K        (s, s)          kernel of the tangents: K_ij = mean_k dz_k(x_i)/dtheta . dz_k(x_j)/dtheta
 S        (s,)            square root of the curvature that each row adds to N times the objective
 lam, V   (s,), (s, s)    eigenvalues and eigenvectors of S K S
@@ -47,17 +48,6 @@ from .training_state import INITIAL_PRIOR_PRECISION, TrainingState
 FEWEST_ROWS, MOST_ROWS = 20, 256  # that are left out; fewer tell nothing, and these stand for any number
 MOST_OUTPUTS = 16  # whose tangents stand for those of all outputs
 LOWEST, HIGHEST = INITIAL_PRIOR_PRECISION / 6, INITIAL_PRIOR_PRECISION * 4
-
-
-def rows_worth(n_rows: int, weight_sum: float, square_sum: float) -> float:
-    """Return N, how many rows the weights stand for.
-
-    Weights that count copies stand for their sum. Weights that are shares of a whole do not (AdaBoost's sum
-    to one): they stand for (sum w)^2 / sum w^2 rows, whatever their scale (Kish 1965). Where weights are
-    counts, the sum is the larger of the two.
-    """
-    kish = weight_sum * (weight_sum / square_sum) if square_sum else n_rows
-    return max(weight_sum, kish)
 
 
 class Tuning:
@@ -86,26 +76,28 @@ class Tuning:
         state = self._state
         if (state.epoch + 1 - state.cycle_start) % self._n_epochs != self._due:
             return
-        N = rows_worth(batches.n_team_rows, batches.weight_sum, batches.square_sum)
+        N = batches.effective_size
         if N < FEWEST_ROWS:
             return
-        gamma = N * self._mean_rise(objective.loss, batches, N)
+        gamma = N * self._mean_rise(objective.loss, batches)
         squares = objective.squared_weights()
         if np.isfinite(gamma) and squares:
             state.prior_precision = float(np.clip(gamma / squares, LOWEST, HIGHEST))
             objective.set_alpha(state.prior_precision / N)
 
-    def _mean_rise(self, loss: Loss, batches: Batches, N: float) -> float:
+    def _mean_rise(self, loss: Loss, batches: Batches) -> float:
         """Return what the loss of a row rises by when it is left out, in the mean."""
         rise, total = 0.0, 0.0
-        if batches.rows.n_rows:
-            rows = draw_sample(batches.rows, self._state.rng)
-            omega = np.ones(rows.n_rows) if rows.own_weights is None else rows.own_weights
-            omega = omega * (N / batches.weight_sum)
-            copies = batches.n_team_rows / rows.n_rows
-            rises = left_out(self._network, loss, rows, omega, copies, self._state.prior_precision)
+        rows, team, N = batches.distinct, batches.team, batches.effective_size
+        n_team_rows, weight_sum = team.total(rows.n_rows, rows.weight_sum)
+        if rows.n_rows:
+            sample = draw_sample(rows, self._state.rng)
+            omega = np.ones(sample.n_rows) if sample.own_weights is None else sample.own_weights
+            omega = omega * (N / weight_sum)
+            stands_for = n_team_rows / sample.n_rows
+            rises = left_out(self._network, loss, sample, omega, stands_for, self._state.prior_precision)
             rise, total = float(omega.dot(rises)), float(omega.sum())
-        rise, total = batches.team.total(rise, total)
+        rise, total = team.total(rise, total)
         return rise / total
 
 
@@ -117,36 +109,36 @@ def draw_sample(rows: Rows, rng: np.random.Generator) -> Rows:
     return replace(rows, index=chosen if rows.index is None else rows.index[chosen])
 
 
-def left_out(network: Network, loss: Loss, rows: Rows, omega: NDArray, copies: float, c: float) -> NDArray:
+def left_out(
+    network: Network, loss: Loss, rows: Rows, omega: NDArray, stands_for: float, c: float
+) -> NDArray:
     """Return what each row's loss rises by when the network has to do without the row.
 
     The Gauss-Newton approximation of N times the objective's Hessian is c I + J^T S^2 J, with the tangents
     dz/dtheta as rows of J. With K = J J^T and S K S = V lam V^T,
 
-        S^2 = copies omega * the curvature of the loss
+        S^2 = stands_for omega * the curvature of the loss
         h_i = sum_j V_ij^2 lam_j / (lam_j + c),                  1 - h_i = sum_j V_ij^2 c / (lam_j + c)
-        z_i without row i = z_i - u_i (y_i - p_i) (h_i / S_i^2) / (1 - h_i u_i / omega_i)
+        z_i without row i = z_i - omega_i (y_i - p_i) (h_i / S_i^2) / (1 - h_i)
 
-    Each row of a sample stands for several, its ``copies``. They are other rows in truth, so none of them
-    helps a row that is left out; but it is the pull of this one row alone that is missed. Biases are counted
-    as if the penalty fell on them, too, and outputs as if they had nothing to do with each other. Where the
-    products overflow, nothing can be said, and the result is NaN.
+    Each row of a sample stands for several. They are other rows in truth, so none of them helps a row that
+    is left out; but it is the pull of this one row alone that is missed. Biases are counted as if the penalty
+    fell on them, too, and outputs as if they had nothing to do with each other. Where the products overflow,
+    nothing can be said, and the result is NaN.
     """
     batch = _whole(rows, loss, network)
     network.forward(batch.x, batch.work, batch.Z)
     Z, Y = batch.Z.astype(np.float64), batch.Y.astype(np.float64)
     P, before = _judge(loss, Z, Y)
     # Confident rows have no curvature to speak of; with the floor their h / S^2 is still a number.
-    S = np.sqrt(np.maximum(copies * omega * loss.curvature(P), 1e-12))
+    S = np.sqrt(np.maximum(stands_for * omega * loss.curvature(P), 1e-12))
     SKS = tangent_kernel(network, batch) * S * S[:, np.newaxis]
     if not np.isfinite(SKS).all():
         return np.full(len(S), np.nan)
     lam, V = np.linalg.eigh(SKS)
     lam = np.maximum(lam, 0)
     h, rest = V**2 @ (lam / (lam + c)), V**2 @ (c / (lam + c))
-    u = np.minimum(omega, 1)
-    share = u / omega
-    _, after = _judge(loss, Z - u * (Y - P) * (h / S**2) / (1 - share + share * rest), Y)
+    _, after = _judge(loss, Z - omega * (Y - P) * (h / S**2) / rest, Y)
     return after - before
 
 

@@ -13,7 +13,16 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_array
 
 from .checks import overflow_names
-from .targets import ClassWeight, Labels, Targets, class_tables, note_on_numbers, row_factors
+from .copies import first_of_its_kind
+from .targets import (
+    ClassWeight,
+    Labels,
+    Targets,
+    class_tables,
+    note_on_numbers,
+    over_power_of_two,
+    row_factors,
+)
 from .team import ALONE, Team
 
 PORTION = 10_000  # rows
@@ -76,9 +85,36 @@ class Rows:
         return replace(self, index=self.index[positive[self.index]])
 
     def times(self, factors: NDArray) -> Rows:
-        """Multiply the weights of all rows of X by these factors."""
-        weights = factors if self.weights is None else self.weights * factors
+        """Multiply the weights of all rows of X by the factors that class_weight gives them."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            weights = factors if self.weights is None else self.weights * factors
+        if _may_overflow(weights):
+            raise ValueError(
+                "The weights that class_weight gives to the rows are too far apart: their sum may overflow. "
+                "Bring the values of class_weight (and of sample_weight) closer together."
+            )
         return replace(self, weights=weights).only_positive()
+
+    def scaled(self, team: Team = ALONE) -> Rows:
+        """Divide all weights by a power of two, after which the team's largest is in [1, 2).
+
+        Only ratios of weights matter. Nothing is rounded; and neither sums of weights nor of their squares
+        leave the range of floats.
+        """
+        largest = team.largest(1.0 if self.weights is None else float(self.weights.max(initial=0)))
+        if 1 <= largest < 2:
+            return self
+        weights = np.ones(self.X.shape[0]) if self.weights is None else self.weights
+        return replace(self, weights=over_power_of_two(weights, largest)).only_positive()
+
+    def distinct(self) -> Rows:
+        """Take rows that are copies of one another as one row, which weighs as much as all of them."""
+        index = np.arange(self.n_rows) if self.index is None else self.index
+        first = first_of_its_kind(self.X, self.codes(), index)
+        if (first == np.arange(len(index))).all():
+            return self
+        weights = np.bincount(index[first], self.own_weights, minlength=self.X.shape[0])
+        return replace(self, weights=weights.astype(np.float64)).only_positive()
 
     def codes(self) -> NDArray:
         """Return the codes of the rows that take part."""
@@ -104,6 +140,16 @@ def refuse_non_finite(largest: float) -> None:
         raise ValueError(f"X contains {found}. Fill in such values (SimpleImputer), or leave their rows out.")
 
 
+def effective_size(weight_sum: float, square_sum: float) -> float:
+    """Return N = (sum w)^2 / sum w^2, how many rows of equal weight tell as much (Kish 1965)."""
+    return weight_sum * (weight_sum / square_sum)
+
+
+def _may_overflow(weights: NDArray) -> bool:
+    """Return whether the sum of the weights may be too large for a float."""
+    return not weights.max(initial=0) <= np.finfo(float).max / max(len(weights), 1)
+
+
 def check_weights(sample_weight: ArrayLike | None, n_rows: int, name: str) -> NDArray | None:
     """Return the weights as float64, or None; anything but finite weights >= 0, not all 0, is an error."""
     if sample_weight is None:
@@ -119,7 +165,7 @@ def check_weights(sample_weight: ArrayLike | None, n_rows: int, name: str) -> ND
             f"{name} holds negative values (the smallest is {weights.min():g}); weights must be at least 0. "
             "Leave a row out by giving it the weight 0."
         )
-    if weights.max(initial=0) > np.finfo(float).max / n_rows:
+    if _may_overflow(weights):
         raise ValueError(f"The sum of {name} may overflow; divide the weights by their largest value.")
     if not weights.any():
         raise ValueError(

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from math import inf, nan
 from typing import Any, Self
 
+from .batches import Batches
 from .hyperparameters import Hyperparameters
 from .objective import Objective
 from .optimizers import OPTIMIZERS, Optimizer
@@ -122,10 +123,10 @@ class Settings:
         """Whether an optimizer takes steps from minibatches; L-BFGS needs all rows at once."""
         return self.asked.solver in OPTIMIZERS
 
-    def alpha(self, effective_sample_size: float, state: TrainingState) -> float:
+    def alpha(self, batches: Batches, state: TrainingState) -> float:
         """Return the strength of the penalty to begin with."""
         if self.asked.alpha == "auto":
-            return state.prior_precision / effective_sample_size
+            return state.prior_precision / batches.effective_size
         return float(self.asked.alpha)
 
     def make_optimizer(self, objective: Objective, state: TrainingState) -> Optimizer:

@@ -235,17 +235,19 @@ def class_tables(
 
 
 def row_factors(tables: list[NDArray], codes: NDArray) -> NDArray:
-    """Return each row's factor; those of several labels are multiplied, as everywhere in scikit-learn."""
+    """Return each row's factor; those of several labels are multiplied, as everywhere in scikit-learn.
+
+    Only ratios matter, so each table is brought to where its smallest factor is in [1, 2) first.
+    """
     columns = codes.reshape(len(codes), -1).T
-    return np.prod([table[column] for table, column in zip(tables, columns, strict=True)], axis=0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        tables = [over_power_of_two(table, table[table > 0].min(initial=np.inf)) for table in tables]
+        return np.prod([table[column] for table, column in zip(tables, columns, strict=True)], axis=0)
 
 
 def _class_table(class_weight: Any, classes: NDArray, codes: NDArray, weights: NDArray | None) -> NDArray:
     if isinstance(class_weight, str):
-        totals = np.bincount(codes, weights, minlength=len(classes)).astype(float)
-        present = totals > 0
-        totals[~present] = 1
-        return np.where(present, totals[present].sum() / (present.sum() * totals), 1.0)
+        return _balanced(codes, weights, len(classes))
     if not isinstance(class_weight, Mapping):
         raise ValueError(
             f"class_weight must be None, 'balanced' or a dict from classes to weights, got {class_weight!r}."
@@ -264,3 +266,23 @@ def _class_table(class_weight: Any, classes: NDArray, codes: NDArray, weights: N
     if not np.isfinite(table).all() or (table < 0).any():
         raise ValueError(f"class_weight must hold finite weights of at least 0, got {brief(class_weight)}.")
     return table
+
+
+def _balanced(codes: NDArray, weights: NDArray | None, n_classes: int) -> NDArray:
+    sums = np.bincount(codes, weights, minlength=n_classes).astype(float)
+    present = sums > 0
+    totals = over_power_of_two(sums, sums.max())
+    totals[~present] = 1
+    with np.errstate(over="ignore", divide="ignore"):
+        table = np.where(present, totals[present].sum() / (present.sum() * totals), 1.0)
+    if not np.isfinite(table).all():
+        raise ValueError(
+            "class_weight='balanced' cannot make up for the weights of the rows: those of one class sum to "
+            f"{sums[present].min():g}, those of another to {sums.max():g}. Bring the weights closer together."
+        )
+    return table
+
+
+def over_power_of_two(weights: NDArray, reference: float) -> NDArray:
+    """Divide weights by the power of two that brings the reference to [1, 2); nothing is rounded."""
+    return np.ldexp(weights, 1 - np.frexp(reference)[1])

@@ -43,6 +43,9 @@ class Team(Protocol):
     def total(self, *numbers: float) -> tuple[Any, ...]:
         """Return the sum over all members of each number; whole numbers stay whole."""
 
+    def largest(self, number: float) -> float:
+        """Return the largest of all members' numbers."""
+
     def average(self, gradient: NDArray, n_rows: int) -> int:
         """Turn the mean gradient of n_rows rows into that of the joint batch, and return how many that has.
 
@@ -71,6 +74,10 @@ class Alone:
     def total(self, *numbers: float) -> tuple[Any, ...]:
         """The numbers are the sums."""
         return numbers
+
+    def largest(self, number: float) -> float:
+        """The number is the largest."""
+        return number
 
     def average(self, gradient: NDArray, n_rows: int) -> int:
         """The gradient is the mean."""

@@ -1,13 +1,18 @@
 """Parameters that are "auto": what they come to, by themselves and together."""
 
 import functools
+from itertools import product
 
 import estimators
 import numpy as np
 import pytest
+from sklearn.datasets import make_classification
+from sklearn.metrics import log_loss
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import StandardScaler
 
 from skscratch import ScratchMLPClassifier
-from skscratch.penalty import rows_worth
+from skscratch.rows import effective_size
 from skscratch.settings import epochs_of_patience, initial_learning_rate, number_of_epochs, rows_per_batch
 
 mlp = functools.partial(estimators.default_mlp, hidden_layer_sizes=3, max_iter="auto")
@@ -291,26 +296,84 @@ def test_a_course_of_one_epoch_keeps_the_whole_rate(learning_rate):
 # alpha
 
 
-def test_weights_that_are_shares_stand_for_as_many_rows_at_every_scale():
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
+def test_a_factor_common_to_all_weights_changes_nothing(solver):
+    X, y = data(60)
+    w = np.random.default_rng(0).uniform(0.5, 2, 60)
+    clf = ScratchMLPClassifier(3, solver=solver, max_iter=20, random_state=5)
+    expected, alpha = clf.fit(X, y, sample_weight=w).coefs_, clf.alpha_
+    for power_of_two in (2.0**-1000, 2.0**-3, 2.0, 2.0**900):
+        clf.fit(X, y, sample_weight=power_of_two * w)
+        assert clf.alpha_ == alpha
+        for W, V in zip(clf.coefs_, expected, strict=True):
+            np.testing.assert_array_equal(W, V)
+    for factor in (1e-300, 0.1, 10):
+        assert clf.fit(X, y, sample_weight=factor * w).alpha_ == pytest.approx(alpha, rel=1e-6)
+
+
+def test_equal_weights_are_as_none_at_every_scale():
     X, y = data(60)
     plain = mlp(alpha="auto").fit(X, y)
-    for share in (1 / 60, 0.25):
-        weighted = mlp(alpha="auto").fit(X, y, sample_weight=np.full(60, share))
+    for weight in (5e-324, 1e-310, 1 / 60, 0.25, 10, 1e300):
+        weighted = mlp(alpha="auto").fit(X, y, sample_weight=np.full(60, weight))
+        assert weighted.alpha_ == pytest.approx(plain.alpha_, rel=1e-9)
         for W, V in zip(plain.coefs_, weighted.coefs_, strict=True):
             np.testing.assert_allclose(V, W, rtol=1e-9, atol=1e-12)
 
 
-def test_weights_that_are_counts_stand_for_their_sum():
+def test_one_class_weight_for_all_is_as_none():
+    X, y = data(60)
+    plain = mlp(alpha="auto").fit(X, y)
+    weighted = mlp(alpha="auto", class_weight=dict.fromkeys(np.unique(y).tolist(), 16)).fit(X, y)
+    assert_same_training(plain, weighted)
+
+
+def test_weights_stand_for_their_effective_number_of_rows():
     X, y = data(60)
     counts = np.arange(60) % 3
+    alpha = 3 / (counts.sum() ** 2 / (counts**2).sum())
     auto = mlp(alpha="auto", max_iter=11).fit(X, y, sample_weight=counts)
-    assert_same_training(auto, mlp(alpha=3 / counts.sum(), max_iter=11).fit(X, y, sample_weight=counts))
+    assert_same_training(auto, mlp(alpha=alpha, max_iter=11).fit(X, y, sample_weight=counts))
 
 
 @pytest.mark.parametrize(
-    ("weights", "worth"),
-    [([1, 1, 1, 1], 4), ([2, 2, 0, 3], 7), ([0.25] * 4, 4), ([0.5, 0.25], 9 / 5), ([1e-200] * 3, 3)],
+    ("weights", "expected"),
+    [([1, 1, 1, 1], 4), ([2, 2, 0, 3], 49 / 17), ([0.25] * 4, 4), ([0.5, 0.25], 9 / 5), ([2e3, 1e3], 9 / 5)],
 )
-def test_how_many_rows_weights_stand_for(weights, worth):
+def test_the_effective_size_is_kishs(weights, expected):
     w = np.array(weights, float)
-    assert rows_worth(len(w), w.sum(), w @ w) == pytest.approx(worth, rel=1e-12)
+    assert effective_size(w.sum(), w @ w) == pytest.approx(expected, rel=1e-12)
+
+
+def hard_problem():
+    """Return training and test rows of which three in ten have a label at random."""
+    X, y = make_classification(1000, 20, n_informative=5, flip_y=0.3, random_state=0)
+    A, B, ya, yb = train_test_split(X, y, stratify=y, random_state=0)
+    scaler = StandardScaler().fit(A)
+    return scaler.transform(A), scaler.transform(B), ya, yb
+
+
+def test_the_scale_of_the_weights_does_not_let_the_network_overfit():
+    A, B, ya, yb = hard_problem()
+    clf = ScratchMLPClassifier(random_state=0)
+    for weights in (None, np.full(len(A), 0.1), np.full(len(A), 10.0)):
+        assert (
+            log_loss(yb, clf.fit(A, ya, sample_weight=weights).predict_proba(B)) < 0.6
+        )  # 1.5 with 10 rows each
+
+
+@pytest.mark.parametrize("copy", [np.repeat, lambda a, k, axis: np.concatenate([a] * k)])
+def test_copies_of_the_rows_do_not_let_the_network_overfit(copy):
+    A, B, ya, yb = hard_problem()
+    clf = ScratchMLPClassifier(random_state=0).fit(copy(A, 10, axis=0), copy(ya, 10, axis=0))
+    assert log_loss(yb, clf.predict_proba(B)) < 0.6  # 1.09 if one copy is left out at a time
+
+
+def test_rows_that_are_equal_by_chance_are_learned_as_before():
+    """Exclusive or of five bits: 32 rows that occur 30 times each are 960 observations."""
+    X = np.random.default_rng(0).permutation(np.repeat(list(product([-1.0, 1.0], repeat=5)), 30, axis=0))
+    y = X.prod(axis=1) > 0
+    clf = ScratchMLPClassifier(random_state=0).fit(X, y)
+    assert clf.score(X, y) == 1
+    assert clf.alpha_ * len(X) == pytest.approx(0.5)

@@ -24,6 +24,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from skscratch import ScratchMLPClassifier, batches
 from skscratch.activations import ACTIVATIONS
 from skscratch.batches import compute_dtype
+from skscratch.team import Alone
 
 N, N_FEATURES = 23, 4
 # Whole numbers that every type below holds without rounding.
@@ -233,8 +234,10 @@ def test_weights_are_divided_by_the_batchs_size_times_the_mean_weight_of_all_row
 def test_the_mean_weight_is_that_of_the_rows_that_take_part():
     weights, index = make_weights(N), np.arange(3, 13)
     source = batches_of(WHOLE, weights=weights, index=index)
-    assert_allclose(source.mean_weight, weights[index].mean(), rtol=1e-15)
-    assert_allclose(source.weight_sum, weights[index].sum(), rtol=1e-15)
+    # The unit of the weights is a power of two.
+    unit = weights[3] / source.rows.weights[3]
+    assert_allclose(source.mean_weight * unit, weights[index].mean(), rtol=1e-15)
+    assert unit == 2.0
 
 
 def test_without_weights_every_example_weighs_one_over_the_size_of_its_batch():
@@ -432,3 +435,26 @@ def test_the_whole_of_X_is_never_copied(dtype, layout, monkeypatch):
 
     # Row numbers, codes and the like take about 8 bytes a row or two; a copy of X at least 100.
     assert peak_bytes(train) < 50 * n
+
+
+# The unit of the weights
+
+
+@pytest.mark.parametrize("weights", [None, np.full(N, 3.0), np.full(N, 5e-324)])
+def test_all_members_of_a_team_weigh_in_one_unit(weights):
+    class Team(Alone):
+        def largest(self, number):
+            return 2.0**1000
+
+    rows = make_rows(WHOLE, make_y("binary", N), "binary", weights)
+    scaled = rows.scaled(Team())
+    if weights is not None and weights[0] < 1e-300:
+        assert scaled.n_rows == 0  # as good as absent
+    else:
+        assert_array_equal(scaled.weights, np.full(N, 1.0 if weights is None else 3.0) * 2.0**-1000)
+
+
+def test_weights_whose_largest_is_between_one_and_two_stay_as_they_are():
+    for weights in (None, np.linspace(0.1, 1.9, N)):
+        rows = make_rows(WHOLE, make_y("binary", N), "binary", weights)
+        assert rows.scaled() is rows

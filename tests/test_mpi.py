@@ -15,6 +15,7 @@ import mpi_program
 import numpy as np
 import pytest
 import textbook
+from builders import make_rows
 from mpi_program import BATCH_SIZE, CASES, MISTAKES, RAGGED, SAME_AS_ONE, SIZE
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
@@ -25,7 +26,9 @@ from sklearn.preprocessing import StandardScaler
 
 from skscratch import parallel
 from skscratch.callbacks import ProgressPrinter
+from skscratch.losses import LOSSES
 from skscratch.parallel import Ranks, data_parallel
+from skscratch.penalty import HIGHEST, LOWEST, left_out
 from skscratch.settings import rows_per_batch
 from skscratch.targets import Labels
 
@@ -141,12 +144,21 @@ def test_each_rank_splits_off_its_share(ranks):
 
 def test_the_penalty_is_tuned_on_the_rows_of_all_ranks(ranks):
     X, y, w = mpi_program.make_data("multiclass")
-    one = mpi_program.make_mlp(learning_rate="one_cycle", max_iter=30).fit(X, y, w)
+    one = mpi_program.make_mlp(learning_rate="one_cycle", max_iter=30)
+    for _ in range(20):
+        one.partial_fit(X, y, [0, 1, 2], w)
     got = ranks("tuned_penalty")[0]
     # Before it is set the training is the same; then each rank's own rows stand for all of them.
-    assert_allclose(got["loss_curve_"][:20], one.loss_curve_[:20], rtol=1e-9)
-    assert got["alpha_"] == pytest.approx(one.alpha_, rel=0.15)
-    assert one.alpha_ < 0.5 * 3 / w.sum()
+    assert_allclose(got["loss_curve_"][:20], one.loss_curve_, rtol=1e-9)
+    network, loss, N = one._network(), LOSSES["multiclass"], w.sum() ** 2 / (w @ w)
+    omega, gamma = w * N / w.sum(), 0.0
+    for rank in range(SIZE):
+        here = mpi_program.rows_of(rank)
+        rows = make_rows(X[here], y[here], "multiclass")
+        gamma += omega[here] @ left_out(network, loss, rows, omega[here], len(y) / len(here), 3.0)
+    c = gamma / sum((W**2).sum() for W in one.coefs_)
+    assert LOWEST < c < HIGHEST
+    assert got["alpha_"] == pytest.approx(c / N, rel=1e-6)
 
 
 def test_a_closing_course_takes_the_rows_of_all_ranks(ranks):
@@ -184,7 +196,7 @@ def test_ranks_that_run_out_of_rows_stand_by(ranks):
         orders=orders,
         etas=[0.05] * len(orders),
         batch_size=BATCH_SIZE,
-        alpha=3 / w.sum(),
+        alpha=3 / textbook.effective_size(w),
     )
     got = ranks("ragged_and_shuffled")[0]
     assert_allclose(got["theta"], np.concatenate([a.ravel() for a in network.theta]), rtol=1e-9)

@@ -11,10 +11,13 @@ from builders import (
     make_network,
     make_objective,
     make_sgd,
+    small_trainer,
 )
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
 
 import skscratch.objective
+from skscratch import ScratchMLPClassifier
 from skscratch.optimizers import clip_to_norm
 from skscratch.schedules import Constant
 
@@ -325,3 +328,27 @@ def test_clipping_is_the_textbooks():
     clip_to_norm(gradient, 2.0)
     assert_allclose(gradient, expected, rtol=1e-13)
     assert_allclose(np.linalg.norm(gradient), 2.0, rtol=1e-13)
+
+
+@pytest.mark.parametrize("epsilon", [1e-50, 5e-324])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_adam_trains_with_an_epsilon_that_the_dtype_cannot_hold(dtype, epsilon):
+    rng = np.random.default_rng(0)
+    X = np.hstack([rng.normal(size=(60, 4)), np.zeros((60, 1))]).astype(dtype)  # weights without a gradient
+    y = (X[:, 0] > 0).astype(int)
+    clf = ScratchMLPClassifier(4, solver="adam", alpha=0.0, max_iter=20, random_state=0)
+    tiny = clone(clf).set_params(epsilon=epsilon).fit(X, y)
+    for ours, theirs in zip(tiny.coefs_, clf.set_params(epsilon=1e-19).fit(X, y).coefs_, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+    assert tiny.loss_ < 0.8 * tiny.loss_curve_[0]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_adams_step_is_bounded_where_the_square_of_the_gradient_vanishes(dtype):
+    objective = small_trainer(dtype=dtype).objective
+    adam = make_adam(objective, epsilon=5e-324)
+    before = objective.network.theta.copy()
+    objective.gradient[...] = np.finfo(dtype).tiny ** 0.5 / 1e8
+    begin_epoch(adam, 0.1)
+    adam.step(objective.pieces)
+    assert np.abs(objective.network.theta - before).max() <= 0.1

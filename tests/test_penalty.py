@@ -99,33 +99,18 @@ def test_the_kernel_of_sparse_rows_and_of_float32():
 def test_a_row_is_left_out_as_in_the_textbook(kind, c):
     network, twin, rows, X, Y = problem(kind)
     ones = np.ones(23)
-    for copies in (1, 7):
-        expected = textbook.without_each_row(twin, X, Y, ones, c, copies)
-        rises = left_out(network, LOSSES[kind], rows, ones, copies, c)
+    for stands_for in (1, 7):
+        expected = textbook.without_each_row(twin, X, Y, ones, c, stands_for)
+        rises = left_out(network, LOSSES[kind], rows, ones, stands_for, c)
         np.testing.assert_allclose(rises, expected, rtol=1e-5, atol=1e-8)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_of_several_copies_one_is_left_out(kind):
-    counts = np.arange(23) % 3 + 1.0
-    network, twin, rows, X, Y = problem(kind, weights=counts)
-    rises = left_out(network, LOSSES[kind], rows, counts, 1.0, 3.0)
-    expected = textbook.without_each_row(twin, X, Y, counts, 3.0)
-    np.testing.assert_allclose(rises, expected, rtol=1e-5, atol=1e-8)
-    copied = np.repeat(np.arange(23), counts.astype(int))
-    rows = make_rows(X[copied], make_y(kind, 23)[copied], kind)
-    ones = np.ones(len(copied))
-    np.testing.assert_allclose(
-        left_out(network, LOSSES[kind], rows, ones, 1.0, 3.0), rises[copied], rtol=1e-9
-    )
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_row_that_weighs_less_than_one_is_left_out_as_a_whole(kind):
-    weights = np.linspace(0.05, 1.5, 23)
-    network, twin, rows, X, Y = problem(kind, weights=weights)
-    rises = left_out(network, LOSSES[kind], rows, weights, 1.0, 3.0)
-    expected = textbook.without_each_row(twin, X, Y, weights, 3.0)
+def test_a_row_is_left_out_with_all_its_weight(kind):
+    omega = np.linspace(0.05, 4, 23)
+    network, twin, rows, X, Y = problem(kind, weights=omega)
+    rises = left_out(network, LOSSES[kind], rows, omega, 1.0, 3.0)
+    expected = textbook.without_each_row(twin, X, Y, omega, 3.0)
     np.testing.assert_allclose(rises, expected, rtol=1e-5, atol=1e-8)
 
 
@@ -180,6 +165,37 @@ def test_leaving_out_is_what_training_without_the_row_comes_to(n_classes):
     assert rises.mean() == pytest.approx(truth, rel=0.1)
 
 
+@pytest.mark.parametrize("copied", [False, True])
+def test_leaving_out_heavy_rows_and_copies_is_what_training_without_them_comes_to(copied):
+    rng = np.random.default_rng(0)
+    n, c = 60, 3.0
+    y = rng.integers(0, 2, n)
+    X = rng.normal(size=(n, 4)) + np.eye(2, 4)[y]
+    k = rng.integers(1, 5, n)
+
+    def fit(weights):
+        return LogisticRegression(C=1 / c, tol=1e-10, max_iter=10_000).fit(X, y, sample_weight=weights)
+
+    def loss(model, i):
+        return -model.predict_log_proba(X[i : i + 1])[0, y[i]]
+
+    N = k.sum() ** 2 / (k**2).sum()
+    omega = k * N / k.sum()
+    whole = fit(omega)
+    truth = [loss(fit(np.where(np.arange(n) == i, 0, omega)), i) - loss(whole, i) for i in range(n)]
+    gamma = omega @ truth
+
+    network = make_network((4, 1), "tanh", np.zeros(5))
+    network.layers.W[0][...], network.layers.b[0][...] = whole.coef_.T, whole.intercept_
+    state, objective = make_state(), make_objective(network, "binary", alpha=0.1)
+    each = np.repeat(np.arange(n), k if copied else 1)
+    rows = make_rows(X[each], y[each], "binary", None if copied else k.astype(float))
+    batches = make_batches(rows, 8, "binary", network)
+    Tuning(network, state, 6, 1).end_epoch(objective, batches)
+    assert state.prior_precision == pytest.approx(gamma / (whole.coef_**2).sum(), rel=0.1)
+    assert objective.alpha == pytest.approx(state.prior_precision / N, rel=1e-12)
+
+
 # One setting
 
 
@@ -197,23 +213,29 @@ def tune(kind="multiclass", n=23, weights=None, precision=3.0, due=4, epoch=3, s
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_precision_is_the_textbooks(kind, weighted):
-    counts = np.arange(23) % 3 + 1.0 if weighted else np.ones(23)
+    counts = np.arange(23) % 3 + 2.0 if weighted else np.ones(23)
     state, objective, twin, X, Y = tune(kind, weights=counts if weighted else None, scale=0.6)
     expected = textbook.precision(twin, X, Y, counts, 3.0)
     assert LOWEST < expected < HIGHEST
     assert state.prior_precision == pytest.approx(expected, rel=1e-5)
-    assert objective.alpha == pytest.approx(expected / counts.sum(), rel=1e-5)
+    assert objective.alpha == pytest.approx(expected / textbook.effective_size(counts), rel=1e-5)
 
 
-def test_weights_that_are_shares_are_taken_as_rows():
-    shares = np.linspace(0.6, 2, 23)
-    shares /= shares.sum()
-    n_worth = 1 / (shares**2).sum()
-    state, objective, twin, X, Y = tune(weights=shares, scale=0.6)
-    expected = textbook.precision(twin, X, Y, n_worth * shares, 3.0)
+@pytest.mark.parametrize("kind", KINDS)
+def test_copies_are_left_out_together_as_in_the_textbook(kind):
+    n, k = 23, np.arange(23) % 3 + 2
+    network, twin, rows, X, Y = problem(kind, scale=0.6)
+    copied = np.random.default_rng(0).permutation(np.repeat(np.arange(n), k))
+    rows = make_rows(X[copied], make_y(kind, n)[copied], kind)
+    state, objective = make_state(), make_objective(network, kind, alpha=0.1)
+    batches = make_batches(rows, 4, kind, network)
+    Tuning(network, state, 6, 1).end_epoch(objective, batches)
+    expected = textbook.precision(twin, X[copied], Y[copied], np.ones(len(copied)), 3.0)
     assert LOWEST < expected < HIGHEST
     assert state.prior_precision == pytest.approx(expected, rel=1e-5)
-    assert objective.alpha == pytest.approx(expected / n_worth, rel=1e-5)
+    assert objective.alpha == pytest.approx(expected / textbook.effective_size(k), rel=1e-5)
+    # That is what weights in the place of copies come to.
+    assert expected == pytest.approx(textbook.precision(twin, X, Y, k, 3.0), rel=1e-5)
 
 
 def test_it_is_set_after_one_epoch_of_a_course():
@@ -227,8 +249,8 @@ def test_a_few_rows_tell_nothing():
     assert FEWEST_ROWS == 20
     assert tune(n=19)[0].prior_precision == 3.0
     assert tune(n=20)[0].prior_precision != 3.0
-    # Weights count as rows here, too.
-    assert tune(n=10, weights=np.full(10, 2.0))[0].prior_precision != 3.0
+    # Heavier rows are no more rows.
+    assert tune(n=10, weights=np.full(10, 2.0))[0].prior_precision == 3.0
     assert tune(n=30, weights=np.repeat([1.0, 1e-6], 15))[0].prior_precision == 3.0
 
 
@@ -357,7 +379,7 @@ def test_partial_fit_sets_it_in_the_same_epoch_and_through_pickling(solver):
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_rows_of_weight_two_are_two_rows():
+def test_rows_of_weight_two_are_two_copies():
     X, y = digits(100)
     counts = np.arange(100) % 3
     copied = np.repeat(np.arange(100), counts)
@@ -404,7 +426,8 @@ def test_features_that_swamp_the_prior_are_no_error(hidden, size):
         warnings.simplefilter("error")
         warnings.simplefilter("ignore", ConvergenceWarning)
         clf = ScratchMLPClassifier(hidden, random_state=0).fit(X, np.repeat(y, 2))
-    assert 0.5 / 80 <= clf.alpha_ <= 12 / 80
+    # Forty rows and a copy of each.
+    assert 0.5 / 40 <= clf.alpha_ <= 12 / 40
 
 
 def test_every_fit_begins_at_three_over_the_rows():

@@ -209,7 +209,7 @@ def test_loss_contains_the_class_weights():
     assert clf.loss_ == pytest.approx(weighted_data_loss(clf, X, y, w) + penalty(clf, 0.01), rel=1e-12)
 
 
-def test_automatic_alpha_is_one_constant_over_the_sum_of_weights():
+def test_automatic_alpha_is_one_constant_over_the_number_of_rows_whatever_they_weigh():
     constants = []
     for n, weight, batch_size in [(48, None, 8), (48, None, 48), (48, 2.5, 8), (30, None, 7)]:
         X, y = data("multiclass", n=n)
@@ -217,7 +217,7 @@ def test_automatic_alpha_is_one_constant_over_the_sum_of_weights():
         clf = mlp(alpha="auto", batch_size=batch_size, learning_rate_init=1e-300, max_iter=1)
         clf.fit(X, y, sample_weight=w)
         alpha = (clf.loss_ - weighted_data_loss(clf, X, y)) / penalty(clf, 1)
-        constants.append(alpha * n * (weight or 1))
+        constants.append(alpha * n)
     assert constants[0] > 0
     np.testing.assert_allclose(constants, constants[0], rtol=1e-8)
 
@@ -335,3 +335,75 @@ def test_a_dict_of_class_weights_acts_in_partial_fit_on_chunks_that_lack_a_class
             chunk, labels, classes=[0, 1, 2], sample_weight=np.array([table[label] for label in labels])
         )
     assert_same_bits(by_class, by_row)
+
+
+# Weights near the ends of the range of floats
+
+
+@pytest.mark.parametrize("alpha", [0.01, "auto"])
+@pytest.mark.parametrize("weight", [5e-324, 1e-310, 1e-300, 1e155, 1e300])
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_weights_that_are_all_alike_are_as_none_however_small_or_large(method, weight, alpha):
+    X, y = data("binary")
+    plain, weighted = (
+        getattr(mlp(alpha=alpha), method)(X, y, sample_weight=w, **first_call(method, y))
+        for w in (None, np.full(len(X), weight))
+    )
+    assert_same_parameters(weighted, plain, rtol=1e-9, atol=1e-12)
+    assert weighted.loss_ == pytest.approx(plain.loss_, rel=1e-12)
+
+
+def test_weights_at_the_smallest_number_keep_their_ratios():
+    X, y = data("multiclass")
+    k = np.random.default_rng(1).integers(1, 5, size=len(X))
+    assert_same_bits(mlp().fit(X, y, sample_weight=k * 5e-324), mlp().fit(X, y, sample_weight=k))
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize(
+    ("factor", "weight"), [(1e307, None), (1e300, 1e300), (1e-300, 1e-300), (5e-324, 5e-324), (1e300, 1e-300)]
+)
+def test_class_weights_that_are_all_alike_are_as_none_however_small_or_large(method, factor, weight):
+    X, y = data("binary")
+    w = None if weight is None else np.full(len(X), weight)
+    weighted, plain = (
+        getattr(clf, method)(X, y, sample_weight=w, **first_call(method, y))
+        for clf, w in ((mlp(class_weight={"no": factor, "yes": factor}), w), (mlp(), None))
+    )
+    assert_same_parameters(weighted, plain, rtol=1e-9, atol=1e-12)
+
+
+def test_large_class_weights_keep_their_ratio():
+    X, y = data("binary")
+    large, small = (mlp(class_weight={"no": 3 * f, "yes": f}).fit(X, y) for f in (2.0**1020, 1.0))
+    assert_same_bits(large, small)
+
+
+@pytest.mark.parametrize("factor", [1e-310, 1e-300, 1e300])
+def test_balanced_classes_do_not_mind_the_scale_of_the_weights(factor):
+    X, y = data("multiclass")
+    w = np.random.default_rng(4).uniform(0.5, 2, size=len(X))
+    scaled, plain = (mlp(class_weight="balanced").fit(X, y, sample_weight=s * w) for s in (factor, 1))
+    assert_same_parameters(scaled, plain, rtol=1e-9, atol=1e-12)
+
+
+def test_classes_whose_weights_no_float_can_balance_are_refused_with_the_reason():
+    X, y = data("binary")
+    w = np.where(y == "no", 1e300, 1e-300)
+    with pytest.raises(ValueError, match="class_weight='balanced' cannot make up"):
+        mlp(class_weight="balanced").fit(X, y, sample_weight=w)
+
+
+@pytest.mark.parametrize("class_weight", ["balanced", [{0: 1, 1: 60}] * 700])
+def test_a_row_with_too_many_rare_labels_to_weigh_is_refused_with_the_reason(class_weight):
+    X = data("binary")[0]
+    table = np.zeros((len(X), 700), int)
+    table[5] = 1
+    with pytest.raises(ValueError, match="that class_weight gives to the rows are too far apart"):
+        mlp(class_weight=class_weight).fit(X, table)
+
+
+def test_many_balanced_labels_are_no_trouble():
+    X = data("binary")[0]
+    table = (np.random.default_rng(0).random((len(X), 700)) < 0.1).astype(int)
+    assert np.isfinite(mlp(class_weight="balanced", max_iter=2).fit(X, table).loss_)

@@ -225,11 +225,23 @@ def tangents(network, X):
     return np.stack(columns, axis=-1)
 
 
-def without_each_row(network, X, Y, w, c, copies=1):
-    """Return what the loss of each row rises by when one row of its kind is left out, weights counting rows.
+def effective_size(w):
+    """Return how many rows of equal weight tell as much as rows of the weights w (Kish 1965)."""
+    # N = (sum w)^2 / sum w^2
+    return w.sum() ** 2 / (w**2).sum()
+
+
+def without_copies(X, Y, w):
+    """Return X, Y and w with equal rows as one, which has the weight of all of them."""
+    rows, first, copied = np.unique(np.hstack([X, Y]), axis=0, return_index=True, return_inverse=True)
+    return X[first], Y[first], np.bincount(copied.ravel(), w, minlength=len(rows))
+
+
+def without_each_row(network, X, Y, omega, c, stands_for=1):
+    """Return what the loss of each row rises by when the row is left out, with all its weight omega.
 
     Outputs are taken apart, and all have the mean curvature and the mean of the tangents' products. Each row
-    stands for several, its copies: with it they are left out, but its pull on the scores is that of one.
+    stands for several: with it they are left out, but its pull on the scores is its own.
     """
     link, cross_entropy = OUTPUTS[network.kind]
     z, a = forward(network, X)
@@ -243,22 +255,24 @@ def without_each_row(network, X, Y, w, c, copies=1):
     K = np.einsum("icp,jcp->ij", J, J) / k
     rises = []
     for i in range(len(X)):
-        one = min(w[i], 1)
-        left = w.astype(float)
-        left[i] -= one
+        left = omega.astype(float)
+        left[i] = 0
         # The prior's covariance K / c, after the rows that are left: K/c - K/c (K/c + 1/curvature)^-1 K/c
-        noise = np.diag(1 / np.maximum(copies * left * curvature, 1e-12))
+        noise = np.diag(1 / np.maximum(stands_for * left * curvature, 1e-12))
         variance = (K[i, i] - K[i] @ np.linalg.solve(K + c * noise, K[i])) / c
-        # z without one row = z - variance (y - p)
-        after = link(z[-1][i : i + 1] - variance * one * (Y[i] - P[i]))
+        # z without the row = z - variance omega (y - p)
+        after = link(z[-1][i : i + 1] - variance * omega[i] * (Y[i] - P[i]))
         rises.append((cross_entropy(after, Y[i : i + 1]) - cross_entropy(P[i : i + 1], Y[i : i + 1]))[0])
     return np.array(rises)
 
 
 def precision(network, X, Y, w, c):
     """Return MacKay's new precision of the prior on the weights, given the present one."""
-    # gamma = sum_i w_i rise_i,  with weights that count rows
-    gamma = (w * without_each_row(network, X, Y, w, c)).sum()
+    X, Y, w = without_copies(X, Y, w)
+    # weights in a unit of which there are N in all rows
+    omega = w * effective_size(w) / w.sum()
+    # gamma = sum_i omega_i rise_i
+    gamma = (omega * without_each_row(network, X, Y, omega, c)).sum()
     # c <- gamma / ||W||^2
     return gamma / sum((W**2).sum() for W in network.W)
 
