@@ -38,7 +38,7 @@ from drawn import (
 )
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from sklearn.base import clone
 
 import skscratch
@@ -342,7 +342,6 @@ ORDINARY = {
     "learning_rate": ["one_cycle", "constant", "adaptive"],
     "max_iter": [1, 4, 13],
     "alpha": ["auto", 0.01],
-    "warm_start": [False, True],
     "early_stopping": [False, True],
     "scoring": ["loss", "accuracy"],
     "class_weight": [None, "balanced"],
@@ -379,34 +378,56 @@ class Life(RuleBasedStateMachine):
     def is_fitted(self):
         return self.recipe is not None
 
-    def can_go_on(self, recipe):
+    def can_go_on(self, recipe, *, with_fewer_classes=False):
         """Return whether training can go on with the present network and rows of this recipe."""
+        first = self.recipe
+        classes, trained = set(recipe.classes.tolist()), set(first.classes.tolist())
+        fewer = with_fewer_classes and not first.multilabel
         return (
-            recipe.n_columns == self.recipe.n_columns
-            and recipe.multilabel == self.recipe.multilabel
-            and recipe.classes.tolist() == self.recipe.classes.tolist()
+            recipe.n_columns == first.n_columns
+            and recipe.multilabel == first.multilabel
+            and (classes <= trained if fewer else classes == trained)
             and architecture(self.clf) == self.architecture
         )
+
+    def perhaps_alike(self, recipe, alike):
+        """Return the recipe, or one like it whose rows go with the present network."""
+        if not (alike and self.is_fitted):
+            return recipe
+        first = self.recipe
+        return recipe.but(n_columns=first.n_columns, n_classes=first.n_classes, labels=first.labels)
 
     def call(self, method, *, succeeds, **arguments):
         outcome = attempt(self.clf, method, **arguments)
         assert (outcome.error is None) == succeeds, str(outcome.error)
         return outcome
 
+    def counts(self):
+        """Return the entries of the curves, and the epochs and rows that were trained on."""
+        clf = self.clf
+        if not self.is_fitted:
+            return 0, 0, 0, 0
+        return len(clf.loss_curve_), len(clf.learning_rate_curve_), clf.n_iter_, clf.t_
+
     def begins_with(self, recipe):
         self.recipe, self.architecture = recipe, architecture(self.clf)
+
+    @initialize(recipe=ordinary_recipes)
+    def fit_for_the_first_time(self, recipe):
+        self.call("fit", **recipe.arguments, succeeds=True)
+        self.begins_with(recipe)
+        self.check()
 
     @rule(name=one_of(ORDINARY), data=st.data())
     def set_a_parameter(self, name, data):
         self.clf.set_params(**{name: data.draw(one_of(ORDINARY[name]))})
 
-    @rule(recipe=ordinary_recipes)
-    def fit(self, recipe):
-        clf = self.clf
-        warm = self.is_fitted and clf.warm_start
+    @rule(recipe=ordinary_recipes, alike=st.booleans(), warm_start=st.booleans())
+    def fit(self, recipe, alike, warm_start):
+        clf, recipe = self.clf.set_params(warm_start=warm_start), self.perhaps_alike(recipe, alike)
+        warm = self.is_fitted and warm_start
         possible = not (clf.solver == "lbfgs" and clf.early_stopping)
-        before = len(clf.loss_curve_) if warm else 0
-        rates_before = len(clf.learning_rate_curve_) if warm else 0
+        n_losses, n_rates, *_ = self.counts() if warm else (0, 0)
         succeeds = possible and (not warm or self.can_go_on(recipe))
         outcome = self.call("fit", **recipe.arguments, succeeds=succeeds)
         if not succeeds:
@@ -414,8 +435,8 @@ class Life(RuleBasedStateMachine):
         if not warm:
             self.begins_with(recipe)
         assert not outcome.heard("diverged in epoch")
-        assert len(clf.loss_curve_) == before + clf.n_iter_
-        assert len(clf.learning_rate_curve_) == rates_before + (0 if clf.solver == "lbfgs" else clf.n_iter_)
+        assert len(clf.loss_curve_) == n_losses + clf.n_iter_
+        assert len(clf.learning_rate_curve_) == n_rates + (0 if clf.solver == "lbfgs" else clf.n_iter_)
         assert clf.n_iter_ <= clf.max_iter
         assert len(clf.closing_loss_curve_ or []) <= clf.max_iter // 4
         if clf.early_stopping:
@@ -428,18 +449,17 @@ class Life(RuleBasedStateMachine):
             assert clf.best_loss_ == min(clf.loss_curve_, default=clf.loss_)
         self.check()
 
-    @rule(recipe=ordinary_recipes, names_classes=st.booleans())
-    def partial_fit(self, recipe, names_classes):
-        clf = self.clf
+    @rule(recipe=ordinary_recipes, alike=st.booleans(), names_classes=st.booleans())
+    def partial_fit(self, recipe, alike, names_classes):
+        clf, recipe = self.clf, self.perhaps_alike(recipe, alike)
         if clf.solver == "lbfgs" or clf.class_weight == "balanced":
             assert not hasattr(clf, "partial_fit")
             return
-        before = (
-            (len(clf.loss_curve_), len(clf.learning_rate_curve_), clf.n_iter_, clf.t_)
-            if self.is_fitted
-            else (0,) * 4
-        )
-        succeeds = self.can_go_on(recipe) if self.is_fitted else names_classes
+        before = self.counts()
+        if self.is_fitted:
+            succeeds = self.can_go_on(recipe, with_fewer_classes=not names_classes)
+        else:
+            succeeds = names_classes
         classes = recipe.classes if names_classes else None
         outcome = self.call("partial_fit", **recipe.arguments, classes=classes, succeeds=succeeds)
         if not succeeds:
@@ -447,8 +467,7 @@ class Life(RuleBasedStateMachine):
         if not self.is_fitted:
             self.begins_with(recipe)
         assert not outcome.heard("diverged in epoch")
-        after = len(clf.loss_curve_), len(clf.learning_rate_curve_), clf.n_iter_, clf.t_
-        assert np.subtract(after, before).tolist() == [1, 1, 1, recipe.n_rows]
+        assert np.subtract(self.counts(), before).tolist() == [1, 1, 1, recipe.n_rows]
         self.check()
 
     def check(self):
@@ -468,6 +487,7 @@ class Life(RuleBasedStateMachine):
         self.clf = make(self.clf)
         assert (fitted(self.clf), numbers_in(predictions(self.clf, self.recipe.X))) == before
 
+    @precondition(lambda self: self.is_fitted)
     @rule()
     def go_on_with_a_clone(self):
         self.clf = clone(self.clf)
@@ -534,4 +554,4 @@ class Life(RuleBasedStateMachine):
 
 
 TestLife = Life.TestCase
-TestLife.settings = examples(60, stateful_step_count=25)
+TestLife.settings = examples(60, stateful_step_count=30)
