@@ -21,6 +21,7 @@ import pytest
 import scipy.sparse as sp
 import sklearn
 from drawn import (
+    BAD_DATA,
     HOLDERS,
     IMPOSSIBLE,
     IN_PARTS,
@@ -261,7 +262,7 @@ def test_sparse_rows_count_like_dense_ones(recipe, params):
 
 
 @examples(60)
-@given(recipe=recipes(layouts=SPARSE, dtypes=["float64", "bool"]), params=parameters(TAME, most=3))
+@given(recipe=recipes(layouts=SPARSE, dtypes=["float64", "bool"]), params=parameters(TAME, most=4))
 def test_sparse_rows_train_like_dense_ones(recipe, params):
     sparse, outcome = trained(params, recipe)
     dense = build(params, recipe)
@@ -330,6 +331,15 @@ def test_an_impossible_parameter_is_refused_by_its_name(name, value, method):
     outcome = attempt(clf, method, **recipe.arguments, **more)
     assert outcome.error is not None
     assert name in str(outcome.error)
+
+
+@pytest.mark.parametrize("method", TRAINS)
+@pytest.mark.parametrize("bad", BAD_DATA, ids=lambda bad: " = ".join(*bad.items()))
+def test_impossible_data_are_refused(bad, method):
+    for seed in range(3):  # what is said may depend on which label comes first
+        recipe = Recipe(n_classes=3, seed=seed).but(**bad)
+        more = {"classes": recipe.classes} if method == "partial_fit" else {}
+        assert attempt(build({}, recipe), method, **recipe.arguments, **more).error is not None
 
 
 # ----------------------------------------------------------------------------------------------------------
@@ -520,7 +530,7 @@ class Life(RuleBasedStateMachine):
 
     @precondition(lambda self: self.is_fitted)
     @rule(
-        changes=one_of([{"n_columns": 4}, {"values": "NaN in a row"}]),
+        changes=one_of([{"n_columns": 4}, {"values": "NaN"}]),
         method=one_of(
             ["predict", "predict_proba", "predict_log_proba", "decision_function", "hidden_activations"]
         ),
@@ -541,7 +551,7 @@ class Life(RuleBasedStateMachine):
         X = self.recipe.but(layout=layout).X
         self.call("predict", X=X[X.columns[::-1]], succeeds=False)
 
-    @rule(changes=one_of([{"values": "NaN in a row"}, {"weights": "negative"}, {"weights": "too few"}]))
+    @rule(changes=one_of([{"values": "NaN"}, {"weights": "negative"}, {"weights": "too few"}]))
     def fit_bad_rows(self, changes):
         self.call("fit", **(self.recipe or Recipe()).but(**changes).arguments, succeeds=False)
 
