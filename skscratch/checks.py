@@ -32,14 +32,19 @@ def brief(value: Any) -> str:
 
 
 @contextmanager
-def overflow_names(name: str) -> Iterator[None]:
-    """Turn an OverflowError in reading numbers into an error that names what holds them."""
+def numbers_named(name: str) -> Iterator[None]:
+    """Turn bare errors in reading numbers into errors that name what holds them."""
     try:
         yield
     except OverflowError as error:
         raise ValueError(
             f"{name} holds a number that no float can hold (they end at 1.8e308). Scale its values down."
         ) from error
+    except ValueError as error:
+        if name in str(error) or "could not convert" not in str(error):
+            raise
+        entry = str(error).partition(": ")[2]
+        raise ValueError(f"{name} must hold numbers, but {entry} is none.") from error
 
 
 MISSING = {"NoneType", "NAType", "NaTType"}  # by name, since pandas need not be installed

@@ -25,7 +25,7 @@ from .callbacks import (
     ProgressPrinter,
     with_callbacks,
 )
-from .checks import check_labels, overflow_names
+from .checks import check_labels, numbers_named
 from .export import to_sklearn
 from .fitting import Fit, FitResult
 from .floating_point import own_errstate
@@ -817,14 +817,14 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
 
     def _check_X(self, X: ArrayLike) -> Any:
         check_is_fitted(self)
-        with overflow_names("X"):
+        with numbers_named("X"):
             return _in_numbers(
                 validate_data(self, X, accept_sparse="csr", dtype=dtype_to_read(X), reset=False)
             )
 
     def _check_X_y(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
         check_labels(y, "y")
-        with overflow_names("X"):
+        with numbers_named("X"):
             X, y = validate_data(
                 self, X, y, accept_sparse="csr", dtype=dtype_to_read(X), multi_output=True, reset=reset
             )
@@ -833,7 +833,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     def _check_validation(self, given: Any, y: Any) -> tuple[Any, Any]:
         """Check X_val and y_val as X and y are checked, but by their own names."""
         check_labels(y, "y_val")
-        with overflow_names("X_val"):
+        with numbers_named("X_val"):
             X = check_array(
                 given,
                 accept_sparse="csr",

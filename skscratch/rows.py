@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_array
 
-from .checks import overflow_names
+from .checks import numbers_named
 from .copies import first_of_its_kind
 from .targets import (
     ClassWeight,
@@ -154,7 +154,7 @@ def check_weights(sample_weight: ArrayLike | None, n_rows: int, name: str) -> ND
     """Return the weights as float64, or None; anything but finite weights >= 0, not all 0, is an error."""
     if sample_weight is None:
         return None
-    with overflow_names(name):
+    with numbers_named(name):
         if isinstance(sample_weight, Real):
             sample_weight = np.full(n_rows, float(sample_weight))
         weights = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name=name)
