@@ -31,6 +31,7 @@ from .rows import Rows, effective_size
 from .team import ALONE, Team
 
 BLOCK_BYTES = 2**20
+RAW_BYTES = 2**22
 MAX_BATCHES_IN_BLOCK = 64
 
 
@@ -123,16 +124,22 @@ class DenseRows:
         ones = np.ones((n_rows, n_features + 1), dtype)
         self._x = ones[:, :-1]
         self._raw: NDArray | None = None
+        self._n_raw = max(1, min(n_rows, RAW_BYTES // (X.dtype.itemsize * n_features)))
         columns = ones.reshape(n_batches, batch_size, n_features + 1).transpose(0, 2, 1)
         self._inputs = [DenseInput(a) for a in columns]
 
     def gather(self, rows: NDArray | slice, n_rows: int) -> Sequence[Input]:
         """Fill the buffer with n_rows rows of X and return them as batches."""
-        raw = self.X[rows] if isinstance(rows, slice) else self._take(rows, n_rows)
-        np.copyto(self._x[:n_rows], raw, casting="same_kind")
+        if isinstance(rows, slice):
+            np.copyto(self._x[:n_rows], self.X[rows], casting="same_kind")
+        else:
+            for first in range(0, n_rows, self._n_raw):
+                portion = rows[first : first + self._n_raw]
+                x = self._x[first : first + len(portion)]
+                np.copyto(x, self._take(portion), casting="same_kind")
         return self._inputs[: n_rows // self._batch_size]
 
-    def _take(self, rows: NDArray, n_rows: int) -> NDArray:
+    def _take(self, rows: NDArray) -> NDArray:
         """Return these rows of X in X's own dtype, gathered into a buffer that is made at the first call.
 
         np.take would first copy the whole of an X that is not contiguous along the axis it takes from; only
@@ -142,12 +149,12 @@ class DenseRows:
         if not (C or F):
             return X[rows]
         if self._raw is None:
-            self._raw = np.empty(len(self._x) * X.shape[1], X.dtype)
-        raw = self._raw[: n_rows * X.shape[1]]
+            self._raw = np.empty(self._n_raw * X.shape[1], X.dtype)
+        raw = self._raw[: len(rows) * X.shape[1]]
         # mode="clip" lets NumPy write straight into the buffer; the numbers are valid anyway.
         if C:
-            return np.take(X, rows, axis=0, out=raw.reshape(n_rows, -1), mode="clip")
-        return np.take(X.T, rows, axis=1, out=raw.reshape(-1, n_rows), mode="clip").T
+            return np.take(X, rows, axis=0, out=raw.reshape(len(rows), -1), mode="clip")
+        return np.take(X.T, rows, axis=1, out=raw.reshape(-1, len(rows)), mode="clip").T
 
 
 class SparseRows:

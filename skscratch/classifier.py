@@ -828,7 +828,8 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
             X, y = validate_data(
                 self, X, y, accept_sparse="csr", dtype=dtype_to_read(X), multi_output=True, reset=reset
             )
-        return _in_numbers(X), _unwrapped(y)
+            X = _in_numbers(X)
+        return X, _unwrapped(y)
 
     def _check_validation(self, given: Any, y: Any) -> tuple[Any, Any]:
         """Check X_val and y_val as X and y are checked, but by their own names."""
@@ -841,10 +842,11 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
                 input_name="X_val",
                 estimator=self,
             )
+            X = _in_numbers(X)
         validate_data(self, given, reset=False, skip_check_array=True)  # the features' number and names
         y = check_array(y, accept_sparse="csr", ensure_2d=False, dtype=None, input_name="y_val")
         check_consistent_length(X, y)
-        return _in_numbers(X), _unwrapped(y)
+        return X, _unwrapped(y)
 
     def _rows(self, X: Any, targets: Targets, sample_weight: Any) -> Rows:
         weights = check_weights(sample_weight, X.shape[0], "sample_weight")

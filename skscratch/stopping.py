@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,21 +59,33 @@ class Patience:
         return not self._schedule.on_plateau()
 
 
-class BestCheckpoint(NamedTuple):
-    """A copy of the parameters of the epoch with the lowest monitored value; epoch 0 before there is one."""
+class BestCheckpoint:
+    """A copy of the parameters of the epoch with the lowest monitored value; epoch 0 before there is one.
 
-    value: float = math.inf
-    epoch: int = 0
-    theta: NDArray | None = None
+    The copy is made in one buffer. An interrupt in the middle leaves it half filled, but the parameters in
+    training are then still those of that epoch: offering them once more completes it.
+    """
 
-    def offer(self, value: float, theta: NDArray, epoch: int) -> BestCheckpoint:
-        """Return a checkpoint of theta if its value is below this one's, else this one."""
-        return BestCheckpoint(value, epoch, theta.copy()) if value < self.value else self
+    def __init__(self) -> None:
+        self.value, self.epoch = math.inf, 0
+        self._theta: NDArray | None = None
+        self._is_complete = True
+
+    def offer(self, value: float, theta: NDArray, epoch: int) -> None:
+        """Keep a copy of theta if its value is below every one before."""
+        if value < self.value:
+            self._is_complete = False
+            self.value, self.epoch = value, epoch
+        if epoch == self.epoch and not self._is_complete:
+            if self._theta is None:
+                self._theta = np.empty_like(theta)
+            np.copyto(self._theta, theta)
+            self._is_complete = True
 
     def restore(self, theta: NDArray) -> None:
-        """Overwrite theta with the best parameters, if there are any."""
-        if self.theta is not None:
-            np.copyto(theta, self.theta)
+        """Overwrite theta with the best parameters, if any were offered."""
+        if self._theta is not None:
+            np.copyto(theta, self._theta)
 
 
 class Checkpoint:
@@ -132,14 +144,17 @@ def _is_array(value: Any) -> bool:
 
 
 RECHECK_LOSS_ABOVE = 100.0
+RECHECK_PARAMETERS_ABOVE = 1000.0
 
 
 def diverged(loss: float, theta: NDArray, current_loss: Callable[[], float]) -> bool:
     """Return whether the loss or any parameter has become infinite or NaN.
 
-    The loss of an epoch is measured while the parameters still move. Where it is alarmingly high, the loss of
-    the parameters at the end of the epoch is computed as well.
+    The loss of an epoch is measured while the parameters still move, each batch before its own step. If it or
+    a parameter is alarmingly large, the loss of the parameters at the end of the epoch is computed as well.
     """
-    if not (math.isfinite(loss) and np.isfinite(theta).all()):
+    largest = max(float(theta.max()), -float(theta.min()))
+    if not (math.isfinite(loss) and math.isfinite(largest)):
         return True
-    return loss > RECHECK_LOSS_ABOVE and not math.isfinite(current_loss())
+    is_alarming = loss > RECHECK_LOSS_ABOVE or largest > RECHECK_PARAMETERS_ABOVE
+    return is_alarming and not math.isfinite(current_loss())

@@ -202,21 +202,26 @@ class _Progress:
         self.records, self.best = list[EpochRecord](), BestCheckpoint()
         self._checkpoint = Checkpoint(trainer.objective.network.theta, trainer.state, self._now())
 
-    def _now(self) -> tuple[int, float, BestCheckpoint]:
-        return len(self.records), self._objective.alpha, self.best
+    def _now(self) -> tuple[int, float]:
+        return len(self.records), self._objective.alpha
 
     def keep(self, record: EpochRecord) -> None:
         """Add an epoch that has ended well."""
-        if record.score is not None:
-            self.best = self.best.offer(record.monitored, self._objective.network.theta, record.epoch)
         self.records.append(record)
         self._checkpoint.save(self._now())
+        self._offer_last()
+
+    def _offer_last(self) -> None:
+        if self.records and self.records[-1].score is not None:
+            last = self.records[-1]
+            self.best.offer(last.monitored, self._objective.network.theta, last.epoch)
 
     def go_back(self) -> None:
         """Undo whatever came after the last epoch that was kept."""
-        n_records, alpha, self.best = self._checkpoint.restore()
+        n_records, alpha = self._checkpoint.restore()
         self._objective.set_alpha(alpha)
         del self.records[n_records:]
+        self._offer_last()
 
     def result(self, reason: StopReason, *, validated: bool) -> TrainingResult:
         """Restore the parameters of the best epoch, if there is one, and return the result."""

@@ -174,7 +174,7 @@ BAD_X = {
     "one-dimensional": (X[:, 0], r"Expected 2D array, got 1D array"),
     "no rows": (X[:0], r"0 sample"),
     "no columns": (X[:, :0], r"0 feature"),
-    "strings": (np.full((40, 4), "a"), r"could not convert|dtype"),
+    "strings": (np.full((40, 4), "a"), r"must hold numbers"),
     "complex": (X + 1j, r"Complex data not supported"),
     "sparse with nan": (sp.csr_array(with_one(X, np.nan)), r"NaN"),
     "fewer rows than y": (X[:-1], r"inconsistent numbers of samples.*39.*40"),
@@ -551,7 +551,7 @@ def test_columns_of_categories_count_as_the_numbers_in_them():
     clf = ScratchMLPClassifier(4, max_iter=2, random_state=0)
     one, other = (copy.copy(clf).fit(frame, y) for frame in (as_text, as_numbers))
     np.testing.assert_array_equal(one.predict_proba(as_text), other.predict_proba(as_numbers))
-    with pytest.raises(ValueError, match="could not convert string to float: 'low'"):
+    with pytest.raises(ValueError, match="must hold numbers, but .*low"):
         one.fit(X.assign(grade=(X.iloc[:, 0] > 5).map({True: "low", False: "high"}).astype("category")), y)
 
 

@@ -283,3 +283,17 @@ def test_guessing_has_the_loss_of_equal_probabilities():
     assert LOSSES["multiclass"].guessing(5) == pytest.approx(np.log(5))
     assert LOSSES["binary"].guessing(1) == pytest.approx(np.log(2))
     assert LOSSES["multilabel"].guessing(3) == pytest.approx(3 * np.log(2))
+
+
+@pytest.mark.parametrize(("dtype", "eta"), [(np.float32, 1e20), (np.float64, 1e155), (np.float64, 1e300)])
+@pytest.mark.parametrize("max_iter", [1, 2])
+def test_parameters_that_are_finite_but_have_no_finite_loss_are_not_kept(max_iter, dtype, eta):
+    # In one batch the loss is taken before the step, so it tells nothing of the parameters after it.
+    X, y = data(n=20)
+    clf = mlp(learning_rate_init=eta, batch_size=20, max_iter=max_iter)
+    with pytest.warns(ConvergenceWarning, match="diverged in epoch 1"):
+        clf.fit(X.astype(dtype), y)
+    assert np.isfinite(clf.loss_)
+    assert np.isfinite(clf.predict_proba(X)).all()
+    with pytest.warns(ConvergenceWarning, match="diverged in epoch 1"):
+        mlp(learning_rate_init=eta, batch_size=20).partial_fit(X.astype(dtype), y, classes=[0, 1, 2])

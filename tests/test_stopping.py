@@ -109,7 +109,7 @@ def test_best_keeps_the_parameters_of_the_lowest_value():
     best = BestCheckpoint()
     for epoch, value in enumerate([3.0, 1.0, 2.0], start=1):
         theta[:] = epoch
-        best = best.offer(value, theta, epoch)
+        best.offer(value, theta, epoch)
     assert (best.value, best.epoch) == (1.0, 2)
     best.restore(theta)
     assert_array_equal(theta, 2)
@@ -118,7 +118,7 @@ def test_best_keeps_the_parameters_of_the_lowest_value():
 def test_best_holds_a_copy_and_hands_out_a_copy():
     theta = np.zeros(2)
     best = BestCheckpoint()
-    best = best.offer(1.0, theta, 1)
+    best.offer(1.0, theta, 1)
     theta[:] = 7
     best.restore(theta)
     assert_array_equal(theta, 0)
@@ -132,14 +132,14 @@ def test_the_first_of_equal_values_is_the_best():
     best = BestCheckpoint()
     for epoch in (1, 2):
         theta[:] = epoch
-        best = best.offer(1.0, theta, epoch)
+        best.offer(1.0, theta, epoch)
     assert best.epoch == 1
 
 
 def test_best_ignores_nan():
     best = BestCheckpoint()
     for epoch, value in enumerate([np.nan, 2.0, np.nan], start=1):
-        best = best.offer(value, np.ones(1), epoch)
+        best.offer(value, np.ones(1), epoch)
     assert (best.value, best.epoch) == (2.0, 2)
 
 
