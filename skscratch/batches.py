@@ -31,7 +31,7 @@ from .rows import Rows, effective_size
 from .team import ALONE, Team
 
 BLOCK_BYTES = 2**20
-RAW_BYTES = 2**22
+RAW_BYTES = 2**21
 MAX_BATCHES_IN_BLOCK = 64
 
 

@@ -236,7 +236,7 @@ def test_a_fitted_model_holds_plain_arrays_lists_numbers_and_strings_only(params
     "params", [{"solver": "sgd"}, {"solver": "sgd", "early_stopping": True}, {"solver": "adam"}], ids=str
 )
 def test_training_a_wide_network_takes_less_memory_than_mlp_classifier_does(params):
-    X = np.random.default_rng(0).normal(size=(40, 2**14)).astype(np.float32)
+    X = np.random.default_rng(0).normal(size=(40, 2**16)).astype(np.float32)
     y = np.arange(40) % 2
     ours = estimators.default_mlp(hidden_layer_sizes=100, max_iter=3, **params)
     theirs = MLPClassifier(100, max_iter=3, random_state=0, **params)
