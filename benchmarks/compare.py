@@ -153,14 +153,14 @@ def measure_workload(
     problem = workload.load(arguments.data)
     runs: dict[str, Callable[[], Any]] = {}
     losses: dict[str, float | None] = {}
-    left_out: dict[str, str] = {}
+    leave_one_out_increase: dict[str, str] = {}
     for tool, prepare in TOOLS[workload.kind].items():
         if tool not in installed:
             continue
         try:
             runs[tool] = prepare(problem)
         except LeftOut as reason:
-            left_out[tool] = str(reason)
+            leave_one_out_increase[tool] = str(reason)
             continue
         result = runs[tool]()
         check_dtype(problem, result)
@@ -185,7 +185,7 @@ def measure_workload(
         "count": count,
         "seconds": seconds,
         "losses": losses,
-        "left_out": left_out,
+        "left_out": leave_one_out_increase,
     }
 
 

@@ -79,7 +79,7 @@ def main():
     watched.fit(X_train, y_train)
     mlp = watched["mlp"]
     print(f"\nwith early stopping: {mlp.n_iter_} epochs, the best was epoch {mlp.best_iter_},")
-    print(f"and {len(mlp.closing_loss_curve_)} more from there, with all rows;")
+    print(f"and {len(mlp.refit_loss_curve_)} more from there, with all rows;")
     print(f"test accuracy {watched.score(X_test, y_test):.3f}")
     plot_loss_curves(mlp, args.output)
     print(f"loss curves: {args.output}")

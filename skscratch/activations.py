@@ -30,12 +30,12 @@ class Activation(Protocol):
     """What the network asks of an activation."""
 
     init: str
-    needs_spare: bool
+    needs_scratch: bool
 
     def forward(self, z: NDArray) -> None:
         """Overwrite z with phi(z)."""
 
-    def forward_with_slope(self, z: NDArray, slope: NDArray, spare: Any) -> None:
+    def forward_with_slope(self, z: NDArray, slope: NDArray, scratch: Any) -> None:
         """Overwrite z with phi(z) and fill slope with phi'(z)."""
 
 
@@ -43,12 +43,12 @@ class Identity:
     """phi(z) = z,  phi'(z) = 1."""
 
     init = "glorot"
-    needs_spare = False
+    needs_scratch = False
 
     def forward(self, z: NDArray) -> None:
         """z is its own output."""
 
-    def forward_with_slope(self, z: NDArray, slope: NDArray, spare: Any) -> None:
+    def forward_with_slope(self, z: NDArray, slope: NDArray, scratch: Any) -> None:
         """slope = 1."""
         slope.fill(1)
 
@@ -57,13 +57,13 @@ class Logistic:
     """phi(z) = 1 / (1 + e^-z),  phi' = a (1 - a)."""
 
     init = "glorot"
-    needs_spare = False
+    needs_scratch = False
 
     def forward(self, z: NDArray) -> None:
         """a = 1 / (1 + e^-z)."""
         expit(z, out=z)
 
-    def forward_with_slope(self, z: NDArray, slope: NDArray, spare: Any) -> None:
+    def forward_with_slope(self, z: NDArray, slope: NDArray, scratch: Any) -> None:
         """slope = (1 - a) a."""
         expit(z, out=z)
         np.subtract(1, z, out=slope)
@@ -74,13 +74,13 @@ class Tanh:
     """phi(z) = tanh z,  phi' = 1 - a^2."""
 
     init = "glorot"
-    needs_spare = False
+    needs_scratch = False
 
     def forward(self, z: NDArray) -> None:
         """a = tanh z."""
         np.tanh(z, out=z)
 
-    def forward_with_slope(self, z: NDArray, slope: NDArray, spare: Any) -> None:
+    def forward_with_slope(self, z: NDArray, slope: NDArray, scratch: Any) -> None:
         """slope = 1 - a^2."""
         np.tanh(z, out=z)
         np.multiply(z, z, out=slope)
@@ -91,13 +91,13 @@ class ReLU:
     """phi(z) = max(z, 0),  phi' = [z > 0]  (Nair & Hinton 2010; the slope at 0 is taken as 0)."""
 
     init = "he"
-    needs_spare = False
+    needs_scratch = False
 
     def forward(self, z: NDArray) -> None:
         """a = max(z, 0)."""
         np.maximum(z, 0, out=z)
 
-    def forward_with_slope(self, z: NDArray, slope: NDArray, spare: Any) -> None:
+    def forward_with_slope(self, z: NDArray, slope: NDArray, scratch: Any) -> None:
         """slope = [z > 0];  a = z slope, which is max(z, 0) at a third of the cost of np.maximum."""
         np.greater(z, 0, out=slope)
         np.multiply(z, slope, out=z)
@@ -107,18 +107,18 @@ class LeakyReLU:
     """phi(z) = z if z > 0 else leak z, with a leak of 1/100  (Maas et al. 2013)."""
 
     init = "he"
-    needs_spare = False
-    leak = 0.01
+    needs_scratch = False
+    negative_slope = 0.01
 
     def forward(self, z: NDArray) -> None:
         """a = max(z, leak z)."""
-        np.maximum(z, self.leak * z, out=z)
+        np.maximum(z, self.negative_slope * z, out=z)
 
-    def forward_with_slope(self, z: NDArray, slope: NDArray, spare: Any) -> None:
+    def forward_with_slope(self, z: NDArray, slope: NDArray, scratch: Any) -> None:
         """slope = 1 or leak;  a = z slope."""
         np.greater(z, 0, out=slope)
-        np.multiply(slope, 1 - self.leak, out=slope)
-        np.add(slope, self.leak, out=slope)
+        np.multiply(slope, 1 - self.negative_slope, out=slope)
+        np.add(slope, self.negative_slope, out=slope)
         np.multiply(z, slope, out=z)
 
 
@@ -129,14 +129,14 @@ class ALReLU(LeakyReLU):
     is made for ReLU; with it the mean square grows by a quarter from layer to layer, which is harmless.
     """
 
-    leak = -0.5
+    negative_slope = -0.5
 
 
 class ELU:
     """phi(z) = z if z > 0 else e^z - 1  (Clevert et al. 2016)."""
 
     init = "he"
-    needs_spare = False
+    needs_scratch = False
 
     def forward(self, z: NDArray) -> None:
         """a = max(z, 0) + (e^min(z, 0) - 1)."""
@@ -144,7 +144,7 @@ class ELU:
         np.maximum(z, 0, out=z)
         np.add(z, below, out=z)
 
-    def forward_with_slope(self, z: NDArray, slope: NDArray, spare: Any) -> None:
+    def forward_with_slope(self, z: NDArray, slope: NDArray, scratch: Any) -> None:
         """slope = e^min(z, 0)."""
         np.minimum(z, 0, out=slope)
         np.expm1(slope, out=slope)
@@ -157,7 +157,7 @@ class SELU:
     """phi(z) = lambda z if z > 0 else lambda alpha (e^z - 1)  (Klambauer et al. 2017, equation 2)."""
 
     init = "lecun"
-    needs_spare = True
+    needs_scratch = True
     alpha = 1.6732632423543772
     scale = 1.0507009873554805
 
@@ -169,17 +169,17 @@ class SELU:
         np.add(z, below, out=z)
         np.multiply(z, self.scale, out=z)
 
-    def forward_with_slope(self, z: NDArray, slope: NDArray, spare: Any) -> None:
+    def forward_with_slope(self, z: NDArray, slope: NDArray, scratch: Any) -> None:
         """slope = lambda [alpha e^min(z, 0) - (alpha - 1) [z > 0]]."""
-        np.greater(z, 0, out=spare)
+        np.greater(z, 0, out=scratch)
         np.minimum(z, 0, out=slope)
         np.expm1(slope, out=slope)
         np.multiply(slope, self.alpha, out=slope)
         np.maximum(z, 0, out=z)
         np.add(z, slope, out=z)
         np.multiply(z, self.scale, out=z)
-        np.multiply(spare, self.alpha - 1, out=spare)
-        np.subtract(slope, spare, out=slope)
+        np.multiply(scratch, self.alpha - 1, out=scratch)
+        np.subtract(slope, scratch, out=slope)
         np.add(slope, self.alpha, out=slope)
         np.multiply(slope, self.scale, out=slope)
 
@@ -188,54 +188,54 @@ class GELU:
     """phi(z) = z Phi(z), with the distribution function Phi of N(0, 1)  (Hendrycks & Gimpel 2016)."""
 
     init = "he"
-    needs_spare = True
+    needs_scratch = True
 
     def forward(self, z: NDArray) -> None:
         """a = z Phi(z)."""
         np.multiply(z, ndtr(z), out=z)
 
-    def forward_with_slope(self, z: NDArray, slope: NDArray, spare: Any) -> None:
+    def forward_with_slope(self, z: NDArray, slope: NDArray, scratch: Any) -> None:
         """slope = Phi(z) + z e^(-z^2 / 2) / sqrt(2 pi)."""
         np.multiply(z, z, out=slope)
         np.multiply(slope, -0.5, out=slope)
         np.exp(slope, out=slope)
         np.multiply(slope, z, out=slope)
         np.multiply(slope, 1 / sqrt(2 * pi), out=slope)
-        ndtr(z, out=spare)
-        np.add(slope, spare, out=slope)
-        np.multiply(z, spare, out=z)
+        ndtr(z, out=scratch)
+        np.add(slope, scratch, out=slope)
+        np.multiply(z, scratch, out=z)
 
 
 class SiLU:
     """phi(z) = z s with s = 1 / (1 + e^-z), also called swish  (Elfwing et al. 2018)."""
 
     init = "he"
-    needs_spare = True
+    needs_scratch = True
 
     def forward(self, z: NDArray) -> None:
         """a = z s."""
         np.multiply(z, expit(z), out=z)
 
-    def forward_with_slope(self, z: NDArray, slope: NDArray, spare: Any) -> None:
+    def forward_with_slope(self, z: NDArray, slope: NDArray, scratch: Any) -> None:
         """slope = s + a (1 - s)."""
         expit(z, out=slope)
         np.multiply(z, slope, out=z)
-        np.subtract(1, slope, out=spare)
-        np.multiply(spare, z, out=spare)
-        np.add(slope, spare, out=slope)
+        np.subtract(1, slope, out=scratch)
+        np.multiply(scratch, z, out=scratch)
+        np.add(slope, scratch, out=slope)
 
 
 class Softplus:
     """phi(z) = log(1 + e^z),  phi' = 1 / (1 + e^-z)  (Dugas et al. 2001)."""
 
     init = "glorot"
-    needs_spare = False
+    needs_scratch = False
 
     def forward(self, z: NDArray) -> None:
         """a = log(1 + e^z)."""
         np.logaddexp(z, 0, out=z)
 
-    def forward_with_slope(self, z: NDArray, slope: NDArray, spare: Any) -> None:
+    def forward_with_slope(self, z: NDArray, slope: NDArray, scratch: Any) -> None:
         """slope = 1 / (1 + e^-z)."""
         expit(z, out=slope)
         np.logaddexp(z, 0, out=z)
@@ -256,5 +256,7 @@ ACTIVATIONS: dict[str, Activation] = {
 }
 """Every activation by the name it has in ``ScratchMLPClassifier(activation=...)``."""
 
-LEAKS = {name: phi.leak for name, phi in ACTIVATIONS.items() if isinstance(phi, LeakyReLU)}
+NEGATIVE_SLOPES = {
+    name: phi.negative_slope for name, phi in ACTIVATIONS.items() if isinstance(phi, LeakyReLU)
+}
 """The leaky ones by name, with their slope below zero: what other formats have to be told of them."""

@@ -25,10 +25,10 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from .communicator import SINGLE_PROCESS, Communicator
 from .losses import Loss
 from .network import Input, Network, Workspace
 from .rows import Rows, effective_size
-from .team import ALONE, Team
 
 BLOCK_BYTES = 2**20
 RAW_BYTES = 2**21
@@ -248,16 +248,28 @@ class Batches:
         that the rows here have in a joint batch of ``batch_size``.
     """
 
-    def __init__(self, rows: Rows, batch_size: int, loss: Loss, network: Network, team: Team = ALONE) -> None:
-        self.rows, self.loss, self.network, self.team = rows.scaled(team), loss, network, team
+    def __init__(
+        self,
+        rows: Rows,
+        batch_size: int,
+        loss: Loss,
+        network: Network,
+        communicator: Communicator = SINGLE_PROCESS,
+    ) -> None:
+        self.rows, self.loss, self.network, self.communicator = (
+            rows.scaled(communicator),
+            loss,
+            network,
+            communicator,
+        )
         self.dtype, self.n_outputs = network.theta.dtype, network.sizes[-1]
         self.n_rows = self.rows.n_rows
         self._distinct: Rows | None = None
-        self.n_team_rows, weight_sum = team.total(self.n_rows, self.rows.weight_sum)
-        self.mean_weight = weight_sum / self.n_team_rows
-        share = round(batch_size * self.n_rows / self.n_team_rows)
+        self.n_global_rows, weight_sum = communicator.sum(self.n_rows, self.rows.weight_sum)
+        self.mean_weight = weight_sum / self.n_global_rows
+        share = round(batch_size * self.n_rows / self.n_global_rows)
         self.batch_size = max(1, min(share, self.n_rows))
-        self.ones = loss.normaliser(self.n_outputs, self.dtype)
+        self.ones = loss.summing_matrix(self.n_outputs, self.dtype)
         n_full, n_left = divmod(self.n_rows, self.batch_size)
         row_bytes = self.dtype.itemsize * max(network.sizes[0] + 1, self.n_outputs)
         n_batches = BLOCK_BYTES // (row_bytes * self.batch_size)
@@ -276,12 +288,12 @@ class Batches:
     @property
     def effective_size(self) -> float:
         """N, the effective sample size of all rows."""
-        return effective_size(*self.team.total(self.distinct.weight_sum, self.distinct.square_sum))
+        return effective_size(*self.communicator.sum(self.distinct.weight_sum, self.distinct.square_sum))
 
     def mean(self, total: float) -> float:
         """Return the mean over all rows, given the sum over the rows here."""
-        (total,) = self.team.total(total)
-        return total / self.n_team_rows
+        (total,) = self.communicator.sum(total)
+        return total / self.n_global_rows
 
     def random_order(self, rng: np.random.Generator) -> NDArray:
         """Draw a new order of the rows."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from .communicator import SINGLE_PROCESS, Communicator
 from .history import EpochRecord
-from .team import ALONE, Team
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -151,8 +151,10 @@ class CallbackList:
     team : Team
     """
 
-    def __init__(self, callbacks: Sequence[Callback] = (), team: Team = ALONE) -> None:
-        self._callbacks, self._team = callbacks, team
+    def __init__(
+        self, callbacks: Sequence[Callback] = (), communicator: Communicator = SINGLE_PROCESS
+    ) -> None:
+        self._callbacks, self._communicator = callbacks, communicator
 
     def on_epoch_begin(self) -> None:
         """Call every one."""
@@ -162,7 +164,7 @@ class CallbackList:
     def on_epoch_end(self, record: EpochRecord) -> bool:
         """Call every one; stop if any of them asks to, here or in another process."""
         requests = [callback.on_epoch_end(record) for callback in self._callbacks]
-        (n_requests,) = self._team.total(any(requests))
+        (n_requests,) = self._communicator.sum(any(requests))
         return bool(n_requests)
 
 

@@ -23,7 +23,7 @@ def as_float(value: Any) -> float:
         return math.nan
 
 
-def brief(value: Any) -> str:
+def short_repr(value: Any) -> str:
     """Return what the value looks like, in a line; Python writes out no int of thousands of digits."""
     try:
         return reprlib.repr(value)
@@ -76,6 +76,6 @@ def _check_of_one_sort(values: Any, name: str) -> None:
     if odd:
         value = next(value for value in values if type(value) in odd)
         raise ValueError(
-            f"{name} holds {brief(value)} among its labels. No label may be missing, and either all are "
+            f"{name} holds {short_repr(value)} among its labels. No label may be missing, and either all are "
             "strings or none is: leave out the rows without a label, and turn other labels into strings."
         )

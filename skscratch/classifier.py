@@ -26,6 +26,7 @@ from .callbacks import (
     with_callbacks,
 )
 from .checks import check_labels, numbers_named
+from .communicator import SINGLE_PROCESS, Communicator
 from .export import to_sklearn
 from .fitting import Fit, FitResult
 from .floating_point import own_errstate
@@ -34,19 +35,18 @@ from .hyperparameters import (
     Hyperparameters,
     UnavailableIf,
     activation_names,
-    check_first,
     check_hidden_layer,
+    check_parameters,
     check_solver_can_use,
     hidden_sizes,
     why_no_partial_fit,
 )
 from .losses import LOSSES
 from .network import Layers, Network, check_finite, flat_parameters
-from .prediction import activate_rows, score_rows
+from .prediction import predict_activations, predict_logits
 from .rows import Rows, check_weights
 from .scoring import ValidationScore
-from .targets import Answers, ClassWeight, Labels, Targets
-from .team import ALONE, Team
+from .targets import CheckedTarget, ClassEncoding, ClassWeight, Targets
 from .training_state import TrainingState
 from .transaction import Transaction
 from .user_warnings import warn_user
@@ -245,7 +245,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     best_iter_ : int or None
         The epoch that it belongs to, counted from 1; its parameters were restored, and are the present ones
         unless a closing course followed.
-    closing_loss_curve_ : list of float or None
+    refit_loss_curve_ : list of float or None
         The objective in each epoch of the closing course, over all rows; None where there was none.
 
     See Also
@@ -298,7 +298,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     """
 
     _parameter_constraints: dict = CONSTRAINTS
-    _team: Team = ALONE
+    _communicator: Communicator = SINGLE_PROCESS
 
     # What the diagram links to. "{estimator_module}" would be skscratch.classifier, but the API page bears
     # the name that users import.
@@ -319,7 +319,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     validation_scores_: list[float] | None
     best_validation_score_: float | None
     best_iter_: int | None
-    closing_loss_curve_: list[float] | None
+    refit_loss_curve_: list[float] | None
 
     def __init__(
         self,
@@ -504,7 +504,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
             labels whose probability is above one half.
         """
         P = self.predict_proba(X)
-        return self._labels().decode(P)
+        return self._encoding().decode(P)
 
     @own_errstate
     def predict_proba(self, X: ArrayLike) -> NDArray:
@@ -521,8 +521,8 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
             Columns in the order of ``classes_``. Rows sum to one, except for multilabel targets, where each
             entry is the probability of one label. The dtype is that of the parameters.
         """
-        scores = self._scores_per_class(X)
-        return LOSSES[self._kind].probabilities(scores)
+        logits = self._logits_per_class(X)
+        return LOSSES[self._kind].probabilities(logits)
 
     @own_errstate
     def predict_log_proba(self, X: ArrayLike) -> NDArray:
@@ -538,8 +538,8 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         log_P : ndarray of shape (n_samples, n_classes), float32 or float64
             Computed from the scores, hence finite for any finite scores.
         """
-        scores = self._scores_per_class(X)
-        return LOSSES[self._kind].log_probabilities(scores)
+        logits = self._logits_per_class(X)
+        return LOSSES[self._kind].log_probabilities(logits)
 
     @own_errstate
     def decision_function(self, X: ArrayLike) -> NDArray:
@@ -555,8 +555,8 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         scores : ndarray of shape (n_samples,) or (n_samples, n_outputs), float32 or float64
             Two classes have one score, which is positive where ``classes_[1]`` is the more likely one.
         """
-        scores = self._scores(X)
-        return scores[:, 0] if scores.shape[1] == 1 else scores
+        logits = self._logits(X)
+        return logits[:, 0] if logits.shape[1] == 1 else logits
 
     @own_errstate
     def hidden_activations(self, X: ArrayLike, layer: int = -1) -> NDArray:
@@ -577,7 +577,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         X = self._check_X(X)
         n_hidden = len(self._sizes) - 2
         check_hidden_layer(layer, n_hidden)
-        return activate_rows(self._network(), X, layer)
+        return predict_activations(self._network(), X, layer)
 
     def to_sklearn(self) -> MLPClassifier:
         """Return scikit-learn's own MLPClassifier with the same predictions, to rounding.
@@ -613,7 +613,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         return tags
 
     def __sklearn_clone__(self) -> Any:
-        if self._team is not ALONE:
+        if self._communicator is not SINGLE_PROCESS:
             raise ValueError(
                 "A clone that is made inside data_parallel would train alone on every rank, and so would a "
                 "search, a cross-validation or an ensemble, which train clones. Call fit of the estimator "
@@ -624,8 +624,12 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     def __getstate__(self) -> dict[str, Any]:
         # The flat vector holds the same numbers as coefs_ and intercepts_; it is stored once. A copy, in
         # another process perhaps, belongs to no team.
-        left_out = {"_flat", "_team"}
-        state = {name: value for name, value in super().__getstate__().items() if name not in left_out}
+        leave_one_out_increase = {"_flat", "_communicator"}
+        state = {
+            name: value
+            for name, value in super().__getstate__().items()
+            if name not in leave_one_out_increase
+        }
         # Curves grow in place; those of a copy must not grow with them.
         return {name: value[:] if isinstance(value, list) else value for name, value in state.items()}
 
@@ -650,71 +654,73 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         sample_weight_val: Any,
         callbacks: Sequence[Callback],
     ) -> None:
-        self._team.check(vars(self), X_val=X_val, y_val=y_val)
+        self._communicator.check_agreement(vars(self), X_val=X_val, y_val=y_val)
         check_solver_can_use(self)
         resume = self.warm_start and self.__sklearn_is_fitted__()
         X, y = self._check_X_y(X, y, reset=not resume)
-        answers = Answers.read(y)
-        labels = self._team.unite(Labels.of_classes(answers.present, multilabel=answers.multilabel))
+        target = CheckedTarget.read(y)
+        encoding = self._communicator.union(
+            ClassEncoding.from_classes(target.present, multilabel=target.multilabel)
+        )
         if resume:
-            self._check_classes_unchanged(labels, "fit with warm_start=True")
-        rows = self._rows(X, labels.encode(answers, smoothing=self.label_smoothing), sample_weight)
-        validation = self._given_validation(labels, X_val, y_val, sample_weight_val)
-        network, state = self._resume("warm_start=True") if resume else self._start(X, labels)
+            self._check_classes_unchanged(encoding, "fit with warm_start=True")
+        rows = self._rows(X, encoding.encode(target, smoothing=self.label_smoothing), sample_weight)
+        validation = self._given_validation(encoding, X_val, y_val, sample_weight_val)
+        network, state = self._resume("warm_start=True") if resume else self._start(X, encoding)
         state.begin_cycle()
-        result = self._prepare(network, state, labels, callbacks).run(rows, validation)
+        result = self._prepare(network, state, encoding, callbacks).run(rows, validation)
         self._keep(result, state, resumed=resume)
         self._keep_validation(result, resumed=resume)
         refit = result.refit.records if result.refit else []
         self.n_iter_ = len(result.search.records)
         self.t_ += sum(record.n_rows for record in refit)
-        self.closing_loss_curve_ = [record.loss for record in refit] or None
+        self.refit_loss_curve_ = [record.loss for record in refit] or None
 
     def _partial_fit(self, X: Any, y: Any, classes: Any, sample_weight: Any) -> None:
         resume = self.__sklearn_is_fitted__()
         if resume:
             # scikit-learn checks parameters in the first call only; set_params may have changed them.
             self._validate_params()
-        self._team.check(vars(self))
+        self._communicator.check_agreement(vars(self))
         check_solver_can_use(self)
         X, y = self._check_X_y(X, y, reset=not resume)
-        answers = Answers.read(y, part=True)
-        labels = self._labels_for_partial_fit(answers, classes, resume)
-        rows = self._rows(X, labels.encode(answers, smoothing=self.label_smoothing), sample_weight)
-        network, state = self._resume("partial_fit") if resume else self._start(X, labels)
-        result = self._prepare(network, state, labels, ()).run_epoch(rows)
+        target = CheckedTarget.read(y, part=True)
+        encoding = self._encoding_for_partial_fit(target, classes, resume)
+        rows = self._rows(X, encoding.encode(target, smoothing=self.label_smoothing), sample_weight)
+        network, state = self._resume("partial_fit") if resume else self._start(X, encoding)
+        result = self._prepare(network, state, encoding, ()).run_epoch(rows)
         self._keep(result, state, resumed=resume)
         if not resume:
             self._keep_no_validation()
-            self.closing_loss_curve_ = None
+            self.refit_loss_curve_ = None
         self.n_iter_ = (self.n_iter_ if resume else 0) + len(result.search.records)
 
     def _prepare(
-        self, network: Network, state: TrainingState, labels: Labels, callbacks: Sequence[Callback]
+        self, network: Network, state: TrainingState, encoding: ClassEncoding, callbacks: Sequence[Callback]
     ) -> Fit:
         printers = [ProgressPrinter()] if self.verbose else []
         return Fit(
             Hyperparameters.of(self),
             network,
-            labels,
+            encoding,
             state,
-            self._team,
-            CallbackList([*printers, *callbacks], self._team),
-            self._score_on,
+            self._communicator,
+            CallbackList([*printers, *callbacks], self._communicator),
+            self._make_score,
         )
 
-    def _start(self, X: Any, labels: Labels) -> tuple[Network, TrainingState]:
+    def _start(self, X: Any, encoding: ClassEncoding) -> tuple[Network, TrainingState]:
         """Return a new network, and the state of a training that has not begun."""
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        seeds = np.random.SeedSequence(seed).spawn(1 + self._team.size)
+        seeds = np.random.SeedSequence(seed).spawn(1 + self._communicator.size)
         for_weights, *for_training = map(np.random.default_rng, seeds)
-        self.classes_, self._kind = labels.classes, labels.kind
-        self._sizes = (X.shape[1], *hidden_sizes(self.hidden_layer_sizes), labels.n_outputs)
+        self.classes_, self._kind = encoding.classes, encoding.kind
+        self._sizes = (X.shape[1], *hidden_sizes(self.hidden_layer_sizes), encoding.n_outputs)
         self._activations = activation_names(self.activation, len(self._sizes) - 2)
         theta = np.empty(Layers.length(self._sizes), compute_dtype(X.dtype))
         network = self._network_over(theta)
-        network.draw(for_weights)
-        state = TrainingState(rng=for_training[self._team.rank], split_seed=seed)
+        network.initialize(for_weights)
+        state = TrainingState(rng=for_training[self._communicator.rank], split_seed=seed)
         return self._share(network, state), state
 
     def _resume(self, caller: str) -> tuple[Network, TrainingState]:
@@ -728,17 +734,17 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
 
     def _share(self, network: Network, state: TrainingState) -> Network:
         """Give all processes the same parameters, and publish them as coefs_ and intercepts_."""
-        self._team.agree(network.theta, vars(state), self._labels())
+        self._communicator.broadcast(network.theta, vars(state), self._encoding())
         self._publish_network(network)
         return network
 
-    def _score_on(self, rows: Rows) -> Callable[[], Any] | None:
+    def _make_score(self, rows: Rows) -> Callable[[], Any] | None:
         """Return what scores the current parameters on these rows; None if the loss is monitored."""
         if self.scoring == "loss":
             return None
         index = slice(None) if rows.index is None else rows.index
         weights = None if rows.weights is None else rows.weights[index]
-        y = self._labels().from_codes(rows.codes())
+        y = self._encoding().from_codes(rows.codes())
         return ValidationScore(self, self._give_parameters, rows.X[index], y, weights)
 
     def _give_parameters(self, other: ScratchMLPClassifier) -> None:
@@ -812,7 +818,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     # Checks of what the user passes
 
     def _validate_params(self) -> None:
-        check_first(self)
+        check_parameters(self)
         super()._validate_params()
 
     def _check_X(self, X: ArrayLike) -> Any:
@@ -850,10 +856,10 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
 
     def _rows(self, X: Any, targets: Targets, sample_weight: Any) -> Rows:
         weights = check_weights(sample_weight, X.shape[0], "sample_weight")
-        return Rows(X, targets, weights).only_positive()
+        return Rows(X, targets, weights).with_positive_weights()
 
     def _given_validation(
-        self, labels: Labels, X_val: Any, y_val: Any, sample_weight_val: Any
+        self, encoding: ClassEncoding, X_val: Any, y_val: Any, sample_weight_val: Any
     ) -> Rows | None:
         if X_val is None and y_val is None and sample_weight_val is None:
             return None
@@ -867,20 +873,22 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
             )
         X_val, y_val = self._check_validation(X_val, y_val)
         weights = check_weights(sample_weight_val, X_val.shape[0], "sample_weight_val")
-        return Rows(X_val, labels.encode(Answers.read(y_val, "y_val", part=True)), weights).only_positive()
+        return Rows(
+            X_val, encoding.encode(CheckedTarget.read(y_val, "y_val", part=True)), weights
+        ).with_positive_weights()
 
-    def _labels_for_partial_fit(self, answers: Answers, classes: Any, resume: bool) -> Labels:
+    def _encoding_for_partial_fit(self, target: CheckedTarget, classes: Any, resume: bool) -> ClassEncoding:
         if resume:
             if classes is not None:
-                given = Labels.of_classes(classes, multilabel=self._kind == "multilabel")
+                given = ClassEncoding.from_classes(classes, multilabel=self._kind == "multilabel")
                 self._check_classes_unchanged(given, "partial_fit")
-            return self._labels()
+            return self._encoding()
         if classes is None:
             raise ValueError(
                 "classes must be passed on the first call to partial_fit: all labels that will ever occur, "
                 "since one part of the data may not hold them all."
             )
-        return Labels.of_classes(classes, multilabel=answers.multilabel)
+        return ClassEncoding.from_classes(classes, multilabel=target.multilabel)
 
     def _check_architecture_unchanged(self, caller: str) -> None:
         wanted, fitted = hidden_sizes(self.hidden_layer_sizes), self._sizes[1:-1]
@@ -894,23 +902,23 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
                     "Set it back, or train a new network with a clone of this estimator."
                 )
 
-    def _check_classes_unchanged(self, labels: Labels, caller: str) -> None:
-        if "multilabel" in {labels.kind, self._kind} and labels.kind != self._kind:
+    def _check_classes_unchanged(self, encoding: ClassEncoding, caller: str) -> None:
+        if "multilabel" in {encoding.kind, self._kind} and encoding.kind != self._kind:
             raise ValueError(
                 f"{caller} goes on with the network that it has, which was trained on {self._kind} "
-                f"targets; this y is {labels.kind}. Train a new network with a clone of this estimator."
+                f"targets; this y is {encoding.kind}. Train a new network with a clone of this estimator."
             )
-        if labels.classes.tolist() != self._labels().classes.tolist():
+        if encoding.classes.tolist() != self._encoding().classes.tolist():
             raise ValueError(
                 f"{caller} goes on with the network that it has, so the classes must stay the same: "
-                f"previously {self.classes_}, now {labels.classes}."
+                f"previously {self.classes_}, now {encoding.classes}."
             )
 
     # ------------------------------------------------------------------------------------------------
     # What was fitted
 
-    def _labels(self) -> Labels:
-        return Labels.of_network(self._kind, self.classes_, self._sizes[-1])
+    def _encoding(self) -> ClassEncoding:
+        return ClassEncoding.for_network(self._kind, self.classes_, self._sizes[-1])
 
     def _network(self) -> Network:
         known = getattr(self, "_flat", ())
@@ -920,14 +928,14 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     def _network_over(self, theta: NDArray) -> Network:
         return Network(self._sizes, [ACTIVATIONS[name] for name in self._activations], theta)
 
-    def _scores(self, X: Any) -> NDArray:
+    def _logits(self, X: Any) -> NDArray:
         X = self._check_X(X)
-        return score_rows(self._network(), X)
+        return predict_logits(self._network(), X)
 
-    def _scores_per_class(self, X: ArrayLike) -> NDArray:
+    def _logits_per_class(self, X: ArrayLike) -> NDArray:
         """Return one score per class: for two classes -z and z, whose sigmoids are the two probabilities."""
-        scores = self._scores(X)
-        return np.hstack([-scores, scores]) if self._kind == "binary" else scores
+        logits = self._logits(X)
+        return np.hstack([-logits, logits]) if self._kind == "binary" else logits
 
 
 def _unwrapped(y: Any) -> Any:

@@ -33,7 +33,7 @@ def check_usable(result: TrainingResult, objective: Objective, batches: Batches)
     if result.stop_reason is not StopReason.DIVERGED:
         return
     if not np.isfinite(objective.value(batches)):
-        refuse_non_finite(batches.rows.span)
+        refuse_non_finite(batches.rows.max_abs)
         raise ValueError(
             "Training diverged and left no parameters with a finite loss; the estimator stays as it was. "
             + REMEDY
@@ -76,30 +76,30 @@ def _bad_result(
             f"Training diverged: after epoch {state.epoch} the loss is {last:.3g}, where it began at "
             f"{first:.3g}. {REMEDY}"
         )
-    guessing = objective.guessing_loss()
-    if len(result.records) < EPOCHS_TO_LEARN or last <= HARDLY_BETTER * guessing:
+    at_zero = objective.loss_at_zero_logits()
+    if len(result.records) < EPOCHS_TO_LEARN or last <= HARDLY_BETTER * at_zero:
         return None
-    trouble = _trouble(objective, batches, guessing)
+    trouble = _trouble(objective, batches, at_zero)
     # Every process takes part in computing the trouble, so it comes before what one process's rows decide.
-    if trouble is None or (span := batches.rows.span) <= UNSCALED_ABOVE:
+    if trouble is None or (span := batches.rows.max_abs) <= UNSCALED_ABOVE:
         return None
     return f"After epoch {state.epoch} {trouble}; the features reach up to {span:.3g}. {REMEDY}"
 
 
-def _trouble(objective: Objective, batches: Batches, guessing: float) -> str | None:
+def _trouble(objective: Objective, batches: Batches, at_zero: float) -> str | None:
     """Return in which way the network is no better than guessing, if it is not."""
     loss = objective.data_loss(batches)
     value = loss + objective.penalty()
-    if loss > HARDLY_BETTER * guessing:
-        return f"the network is hardly better than guessing (loss {loss:.3g} against {guessing:.3g})"
-    if value > guessing:
+    if loss > HARDLY_BETTER * at_zero:
+        return f"the network is hardly better than guessing (loss {loss:.3g} against {at_zero:.3g})"
+    if value > at_zero:
         # At a minimum a strong penalty weighs in the objective, too, but never so much.
-        return f"the objective is {value:.3g}, and would be {guessing:.3g} if all parameters were zero"
+        return f"the objective is {value:.3g}, and would be {at_zero:.3g} if all parameters were zero"
     return None
 
 
 def _unfinished(result: TrainingResult, settings: Settings, objective: Objective) -> str | None:
-    asked = settings.asked
+    params = settings.params
     if not settings.minibatches:
         return _unfinished_lbfgs(result, settings, objective)
     if result.stop_reason is not StopReason.MAX_ITER or result.validated or settings.patience is None:
@@ -108,16 +108,16 @@ def _unfinished(result: TrainingResult, settings: Settings, objective: Objective
         return None
     return (
         f"Training reached max_iter={settings.n_epochs} before the training loss came to rest: it still "
-        f"improved by more than tol={asked.tol:g} within {settings.patience:g} epochs. Raise max_iter, or "
+        f"improved by more than tol={params.tol:g} within {settings.patience:g} epochs. Raise max_iter, or "
         "set n_iter_no_change=np.inf to ask for just so many epochs."
     )
 
 
 def _unfinished_lbfgs(result: TrainingResult, settings: Settings, objective: Objective) -> str | None:
-    asked = settings.asked
-    ended = f"L-BFGS ended before the gradient fell below tol={asked.tol:g}: "
+    params = settings.params
+    ended = f"L-BFGS ended before the gradient fell below tol={params.tol:g}: "
     if result.stop_reason is StopReason.MAX_ITER:
-        limits = f"max_iter={settings.n_epochs} or max_fun={asked.max_fun}"
+        limits = f"max_iter={settings.n_epochs} or max_fun={params.max_fun}"
         return f"{ended}{limits} was reached. Raise it, or raise tol."
     if result.stop_reason is StopReason.LINE_SEARCH:
         finer = "" if objective.gradient.dtype == np.float64 else ", pass X as float64"

@@ -44,7 +44,7 @@ class TrainingCurves:
     """
 
     training: NDArray
-    penalised: bool = True
+    penalized: bool = True
     validation: NDArray | None = None
     score: NDArray | None = None
     score_name: str = "score"
@@ -64,7 +64,7 @@ class TrainingCurves:
         score = None if isinstance(scoring, str) and scoring == "loss" else _curve(clf, "validation_scores_")
         return cls(
             training,
-            penalised=getattr(clf, "alpha", 0) != 0,
+            penalized=getattr(clf, "alpha", 0) != 0,
             validation=_curve(clf, "validation_loss_curve_"),
             score=score,
             score_name=scoring if isinstance(scoring, str) else getattr(scoring, "__name__", "score"),
@@ -328,7 +328,7 @@ class LossCurveDisplay:
 
     def _label(self, quantity: str) -> str:
         """Return what the legend calls a quantity, for all trainings together."""
-        if quantity == "training" and any(curves.penalised for curves in self.curves.values()):
+        if quantity == "training" and any(curves.penalized for curves in self.curves.values()):
             return f"{LOSS_LABELS[quantity]} + L2 penalty"
         if quantity == "score":
             return str(self.score_ax_.get_ylabel())

@@ -12,7 +12,7 @@ from .activations import Activation
 from .network import Network
 
 
-class Dropped:
+class Dropout:
     """An activation whose outputs are dropped at random in training (Srivastava et al. 2014).
 
     Each output is kept with probability 1 - rate and then divided by it ("inverted" dropout), so that its
@@ -29,7 +29,7 @@ class Dropped:
         Draws the masks.
     """
 
-    needs_spare = True
+    needs_scratch = True
 
     def __init__(self, activation: Activation, rate: float, rng: np.random.Generator) -> None:
         self.activation, self.rate, self._rng = activation, rate, rng
@@ -39,10 +39,10 @@ class Dropped:
         """a = phi(z)."""
         self.activation.forward(z)
 
-    def forward_with_slope(self, z: NDArray, slope: NDArray, spare: Any) -> None:
+    def forward_with_slope(self, z: NDArray, slope: NDArray, scratch: Any) -> None:
         """a = phi(z) m,   slope = phi'(z) m."""
-        self.activation.forward_with_slope(z, slope, spare)
-        mask = self._rng.random(out=spare, dtype=spare.dtype)
+        self.activation.forward_with_slope(z, slope, scratch)
+        mask = self._rng.random(out=scratch, dtype=scratch.dtype)
         np.greater_equal(mask, self.rate, out=mask)
         np.multiply(mask, 1 / (1 - self.rate), out=mask)
         np.multiply(z, mask, out=z)
@@ -52,6 +52,6 @@ class Dropped:
 def with_dropout(network: Network, rates: Sequence[float], rng: np.random.Generator) -> Network:
     """Return a network over the same parameters whose hidden layers drop outputs at these rates."""
     phis = [
-        Dropped(phi, rate, rng) if rate else phi for phi, rate in zip(network.activations, rates, strict=True)
+        Dropout(phi, rate, rng) if rate else phi for phi, rate in zip(network.activations, rates, strict=True)
     ]
     return Network(network.sizes, phis, network.theta)

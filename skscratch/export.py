@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.neural_network import MLPClassifier
 
-from .activations import LEAKS
+from .activations import NEGATIVE_SLOPES
 from .network import check_finite
 from .settings import epochs_of_patience, initial_learning_rate, rows_per_batch
 
-ACTIVATIONS_THERE = ("identity", "logistic", "tanh", "relu")
+SKLEARN_ACTIVATIONS = ("identity", "logistic", "tanh", "relu")
 OTHER_MEANING = (
     "activation",
     "alpha",
@@ -56,26 +56,26 @@ def to_sklearn(fitted: Any) -> MLPClassifier:
     ValueError
         If MLPClassifier cannot express the network.
     """
-    classes, activation = _classes_there(fitted), _activation_there(fitted)
-    coefs, intercepts = _layers_there(fitted)
+    classes, activation = _sklearn_classes(fitted), _sklearn_activation(fitted)
+    coefs, intercepts = _sklearn_layers(fitted)
     sizes = tuple(len(b) for b in intercepts[:-1])
-    there = MLPClassifier(sizes, activation=activation, solver="sgd", random_state=0)
+    mlp = MLPClassifier(sizes, activation=activation, solver="sgd", random_state=0)
     # One step on a single row makes it a fitted estimator by its own rules, whatever its version keeps.
     row = np.zeros((1, fitted.n_features_in_), fitted._dtype)
     multilabel = fitted._kind == "multilabel"
     label = np.eye(1, len(classes), dtype=int) if multilabel else classes[:1]
-    there.partial_fit(row, label, classes=classes)
+    mlp.partial_fit(row, label, classes=classes)
     # What that step left behind goes: the velocity of its optimizer, and the parameters.
-    vars(there).pop("_optimizer", None)
-    there.coefs_, there.intercepts_ = coefs, intercepts
+    vars(mlp).pop("_optimizer", None)
+    mlp.coefs_, mlp.intercepts_ = coefs, intercepts
     for name in (*HISTORY, "feature_names_in_"):
         if hasattr(fitted, name):
-            setattr(there, name, copy(getattr(fitted, name)))
-    return there.set_params(**_parameters_there(fitted))
+            setattr(mlp, name, copy(getattr(fitted, name)))
+    return mlp.set_params(**_sklearn_parameters(fitted))
 
 
-def _classes_there(fitted: Any) -> NDArray:
-    classes = fitted._labels().classes
+def _sklearn_classes(fitted: Any) -> NDArray:
+    classes = fitted._encoding().classes
     if len(classes) == 1:
         raise ValueError(
             "to_sklearn: MLPClassifier always tells two or more classes apart, but this classifier was "
@@ -89,52 +89,52 @@ def _classes_there(fitted: Any) -> NDArray:
     return classes
 
 
-def _activation_there(fitted: Any) -> str:
-    names = {"relu" if name in LEAKS else name for name in fitted._activations} or {"relu"}
+def _sklearn_activation(fitted: Any) -> str:
+    names = {"relu" if name in NEGATIVE_SLOPES else name for name in fitted._activations} or {"relu"}
     if len(names) > 1:
         raise ValueError(
             "to_sklearn: MLPClassifier has one activation for all hidden layers, but here they differ: "
             f"{fitted._activations}. (Only relu and the leaky ones, which are pairs of it, go together.)"
         )
     (name,) = names
-    if name not in ACTIVATIONS_THERE:
+    if name not in SKLEARN_ACTIVATIONS:
         raise ValueError(
             f"to_sklearn: MLPClassifier has no activation {name!r}; it can express "
-            f"{', '.join((*ACTIVATIONS_THERE, *LEAKS))}."
+            f"{', '.join((*SKLEARN_ACTIVATIONS, *NEGATIVE_SLOPES))}."
         )
     return name
 
 
-def _layers_there(fitted: Any) -> tuple[list[NDArray], list[NDArray]]:
+def _sklearn_layers(fitted: Any) -> tuple[list[NDArray], list[NDArray]]:
     """Return copies of the weights and biases, with two ReLUs for each leaky unit."""
     layers = fitted._network().layers
     check_finite(layers)
     coefs, intercepts = [W.copy() for W in layers.W], [b.copy() for b in layers.b]
     for l, name in enumerate(fitted._activations):
-        if name in LEAKS:
+        if name in NEGATIVE_SLOPES:
             coefs[l] = np.hstack([coefs[l], -coefs[l]])
             intercepts[l] = np.hstack([intercepts[l], -intercepts[l]])
-            coefs[l + 1] = np.vstack([coefs[l + 1], -LEAKS[name] * coefs[l + 1]])
+            coefs[l + 1] = np.vstack([coefs[l + 1], -NEGATIVE_SLOPES[name] * coefs[l + 1]])
     return coefs, intercepts
 
 
-def _parameters_there(fitted: Any) -> dict[str, Any]:
+def _sklearn_parameters(fitted: Any) -> dict[str, Any]:
     """Return the parameters for further training, as far as MLPClassifier has them."""
-    here = fitted.get_params(deep=False)
-    common = set(here) & set(MLPClassifier().get_params()) - set(OTHER_MEANING)
-    there = {name: here[name] for name in common}
-    there["n_iter_no_change"] = here["n_iter_no_change"]
-    if here["n_iter_no_change"] == "auto":
-        there["n_iter_no_change"] = epochs_of_patience("auto", "constant")
+    ours = fitted.get_params(deep=False)
+    common = set(ours) & set(MLPClassifier().get_params()) - set(OTHER_MEANING)
+    mlp = {name: ours[name] for name in common}
+    mlp["n_iter_no_change"] = ours["n_iter_no_change"]
+    if ours["n_iter_no_change"] == "auto":
+        mlp["n_iter_no_change"] = epochs_of_patience("auto", "constant")
     n_rows = rows_per_step = fitted._n_rows
-    if here["solver"] != "lbfgs":
-        rows_per_step = min(n_rows, rows_per_batch(here["batch_size"], n_rows))
-        there["batch_size"] = rows_per_step
+    if ours["solver"] != "lbfgs":
+        rows_per_step = min(n_rows, rows_per_batch(ours["batch_size"], n_rows))
+        mlp["batch_size"] = rows_per_step
         # Its "invscaling" counts rows, not epochs, and it has no further schedules.
-        rate = there["learning_rate"] = "adaptive" if here["learning_rate"] == "adaptive" else "constant"
-        there["learning_rate_init"] = initial_learning_rate(here["learning_rate_init"], here["solver"], rate)
-    if here["max_iter"] != "auto":
-        there["max_iter"] = here["max_iter"]
+        rate = mlp["learning_rate"] = "adaptive" if ours["learning_rate"] == "adaptive" else "constant"
+        mlp["learning_rate_init"] = initial_learning_rate(ours["learning_rate_init"], ours["solver"], rate)
+    if ours["max_iter"] != "auto":
+        mlp["max_iter"] = ours["max_iter"]
     # Its alpha is divided by the number of rows in a step.
-    there["alpha"] = fitted.alpha_ * rows_per_step
-    return there
+    mlp["alpha"] = fitted.alpha_ * rows_per_step
+    return mlp

@@ -17,8 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from .alpha_selection import AlphaSelection
 from .batches import Batches
 from .callbacks import Callback
+from .communicator import Communicator
 from .diagnosis import Diagnosis, check_usable, diagnose
 from .dropout import with_dropout
 from .history import StopReason, TrainingResult
@@ -27,11 +29,9 @@ from .lbfgs import LBFGS
 from .losses import LOSSES
 from .network import Network
 from .objective import Objective
-from .penalty import Tuning
 from .rows import Rows, split_off_validation, weigh_classes
 from .settings import Settings
-from .targets import Labels
-from .team import Team
+from .targets import ClassEncoding
 from .training import Trainer, Validation
 from .training_state import TrainingState
 
@@ -86,33 +86,35 @@ class Fit:
 
     def __init__(
         self,
-        asked: Hyperparameters,
+        params: Hyperparameters,
         network: Network,
-        labels: Labels,
+        encoding: ClassEncoding,
         state: TrainingState,
-        team: Team,
+        communicator: Communicator,
         callbacks: Callback,
-        score_on: Callable[[Rows], Callable[[], Any] | None],
+        make_score: Callable[[Rows], Callable[[], Any] | None],
     ) -> None:
-        self._asked, self._network, self._labels, self._state = asked, network, labels, state
-        self._team, self._callbacks, self._score_on = team, callbacks, score_on
-        self._loss = LOSSES[labels.kind]
-        rates = dropout_rates(asked.dropout, len(network.activations))
+        self._params, self._network, self._encoding, self._state = params, network, encoding, state
+        self._communicator, self._callbacks, self._make_score = communicator, callbacks, make_score
+        self._loss = LOSSES[encoding.kind]
+        rates = dropout_rates(params.dropout, len(network.activations))
         self._network_in_training = with_dropout(network, rates, state.rng)
 
     def run(self, rows: Rows, validation: Rows | None) -> FitResult:
         """Split, search and refit; a given validation set takes the place of the split."""
-        asked, state = self._asked, self._state
-        training, splits = rows, asked.early_stopping and validation is None
+        params, state = self._params, self._state
+        training, splits = rows, params.early_stopping and validation is None
         if splits:
             rng = np.random.default_rng(state.split_seed)
             training, validation = split_off_validation(
-                rows, self._labels, asked.validation_fraction, rng, self._team
+                rows, self._encoding, params.validation_fraction, rng, self._communicator
             )
-        training, weighed = weigh_classes(asked.class_weight, self._labels, training, validation, self._team)
+        training, weighted = weigh_classes(
+            params.class_weight, self._encoding, training, validation, self._communicator
+        )
         # A warm start validates on the same rows again, so they must not be trained on.
-        settings = Settings.for_fit(asked, self._count(training), refits=splits and not asked.warm_start)
-        phase = self._train(settings, training, settings.n_epochs, weighed, validation)
+        settings = Settings.for_fit(params, self._count(training), refits=splits and not params.warm_start)
+        phase = self._train(settings, training, settings.n_epochs, weighted, validation)
         search, refit = phase.result, None
         n_refit = min(settings.n_refit_epochs, len(search.records))
         if n_refit and search.stop_reason in (StopReason.CONVERGED, StopReason.MAX_ITER):
@@ -129,8 +131,8 @@ class Fit:
 
     def run_epoch(self, rows: Rows) -> FitResult:
         """Train for one epoch."""
-        training, _ = weigh_classes(self._asked.class_weight, self._labels, rows, None, self._team)
-        settings = Settings.for_partial_fit(self._asked, self._count(training))
+        training, _ = weigh_classes(self._params.class_weight, self._encoding, rows, None, self._communicator)
+        settings = Settings.for_partial_fit(self._params, self._count(training))
         phase = self._train(settings, training, 1)
         return self._finish(phase, phase.result, None)
 
@@ -138,27 +140,27 @@ class Fit:
         """Train on all rows, the validation set included, from the best epoch on."""
         # The velocity belongs to the parameters of the last epoch, not to those of the best one.
         self._state.memory, self._state.cycle_start = {}, self._state.epoch
-        rows, _ = weigh_classes(self._asked.class_weight, self._labels, rows, None, self._team)
-        return self._train(Settings.for_refit(self._asked, self._count(rows), n_epochs), rows, n_epochs)
+        rows, _ = weigh_classes(self._params.class_weight, self._encoding, rows, None, self._communicator)
+        return self._train(Settings.for_refit(self._params, self._count(rows), n_epochs), rows, n_epochs)
 
     def _train(
         self,
         settings: Settings,
         rows: Rows,
         n_epochs: int,
-        weighed: Rows | None = None,
+        weighted: Rows | None = None,
         validation: Rows | None = None,
     ) -> _Phase:
         """Train on the rows for up to n_epochs.
 
         The validation set comes twice: class weights count in its loss (``weighed``), but not in a score.
         """
-        asked, state, network = self._asked, self._state, self._network_in_training
-        batches = Batches(rows, settings.batch_size, self._loss, network, self._team)
+        params, state, network = self._params, self._state, self._network_in_training
+        batches = Batches(rows, settings.batch_size, self._loss, network, self._communicator)
         objective = Objective(network, self._loss, settings.alpha(batches, state))
         if not settings.minibatches:
-            state.solver, state.memory = asked.solver, {}
-            lbfgs = LBFGS(objective, batches, state, tol=asked.tol, max_fun=asked.max_fun)
+            state.solver, state.memory = params.solver, {}
+            lbfgs = LBFGS(objective, batches, state, tol=params.tol, max_fun=params.max_fun)
             return _Phase(settings, objective, batches, lbfgs.run(n_epochs, self._callbacks))
         schedule = settings.make_schedule(state)
         trainer = Trainer(
@@ -167,32 +169,32 @@ class Fit:
             schedule,
             batches,
             state,
-            shuffle=asked.shuffle,
-            max_grad_norm=asked.max_grad_norm,
+            shuffle=params.shuffle,
+            max_grad_norm=params.max_grad_norm,
             alpha_selection=self._alpha_selection(settings),
         )
         rules = settings.make_stopping_rules(schedule)
-        evaluation = self._validation(objective, weighed, validation)
+        evaluation = self._validation(objective, weighted, validation)
         result = trainer.run(n_epochs, rules, evaluation, self._callbacks)
         return _Phase(settings, objective, batches, result)
 
-    def _alpha_selection(self, settings: Settings) -> Tuning | None:
+    def _alpha_selection(self, settings: Settings) -> AlphaSelection | None:
         epoch = settings.alpha_selection_epoch
-        return None if epoch is None else Tuning(self._network, self._state, settings.n_epochs, epoch)
+        return None if epoch is None else AlphaSelection(self._network, self._state, settings.n_epochs, epoch)
 
     def _validation(
-        self, objective: Objective, weighed: Rows | None, validation: Rows | None
+        self, objective: Objective, weighted: Rows | None, validation: Rows | None
     ) -> Validation | None:
-        if weighed is None or validation is None:
+        if weighted is None or validation is None:
             return None
-        batches = Batches(weighed, VALIDATION_BATCH, objective.loss, objective.network, self._team)
-        return Validation(objective, batches, self._score_on(validation))
+        batches = Batches(weighted, VALIDATION_BATCH, objective.loss, objective.network, self._communicator)
+        return Validation(objective, batches, self._make_score(validation))
 
     def _finish(self, phase: _Phase, search: TrainingResult, refit: TrainingResult | None) -> FitResult:
         """Check that the parameters are usable, and diagnose how training ended."""
         whole = search.followed_by(refit) if refit else search
         # Other processes know nothing of an interrupt here, so to them it has to be an error.
-        alone = self._team.size == 1
+        alone = self._communicator.size == 1
         if whole.stop_reason is StopReason.INTERRUPTED and not (whole.records and alone):
             raise KeyboardInterrupt
         objective, batches = phase.objective, phase.batches
@@ -202,13 +204,13 @@ class Fit:
             refit,
             None if search.records else objective.value(batches),
             objective.alpha,
-            batches.n_team_rows,
+            batches.n_global_rows,
             diagnose(whole, phase.settings, self._state, objective, batches),
         )
 
     def _count(self, rows: Rows) -> int:
         """Return the number of rows, over all processes."""
-        (n_rows,) = self._team.total(rows.n_rows)
+        (n_rows,) = self._communicator.sum(rows.n_rows)
         return int(n_rows)
 
 

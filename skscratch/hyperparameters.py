@@ -16,7 +16,7 @@ from sklearn.metrics import get_scorer_names
 from sklearn.utils._param_validation import Interval, InvalidParameterError, Options, StrOptions
 
 from .activations import ACTIVATIONS
-from .checks import as_float, brief
+from .checks import as_float, short_repr
 from .lbfgs import LBFGS
 from .optimizers import OPTIMIZERS
 from .schedules import SCHEDULES
@@ -66,14 +66,14 @@ CONSTRAINTS: dict[str, list] = {
 }
 
 
-def check_first(estimator: Any) -> None:
+def check_parameters(estimator: Any) -> None:
     """Check what scikit-learn's constraints cannot say, or not in few words."""
     caller, parameters = estimator.__class__.__name__, estimator.get_params(deep=False)
     for name, value in parameters.items():
         if isinstance(value, Real) and np.isinf(as_float(value)) and value not in (np.inf, -np.inf):
             raise InvalidParameterError(
                 f"The {name!r} parameter of {caller} must be a number that a float can hold (they end at "
-                f"1.8e308). Got {brief(value)} instead."
+                f"1.8e308). Got {short_repr(value)} instead."
             )
     scoring, known = parameters.get("scoring", "loss"), ["loss", *get_scorer_names()]
     if isinstance(scoring, str) and scoring not in known:
@@ -170,7 +170,7 @@ def hidden_sizes(hidden_layer_sizes: Any) -> tuple[int, ...]:
     sizes = [given] if isinstance(given, Integral) else entries(given)
     if sizes is None or not all(map(_is_size, sizes)):
         raise ValueError(
-            f"hidden_layer_sizes must be a positive int or a sequence of them, got {brief(given)}."
+            f"hidden_layer_sizes must be a positive int or a sequence of them, got {short_repr(given)}."
         )
     return tuple(int(size) for size in sizes)
 
@@ -185,7 +185,7 @@ def activation_names(activation: Any, n_hidden: int) -> list[str]:
     if names is None or len(names) != n_hidden or not all(map(_is_activation, names)):
         raise ValueError(
             f"activation must be one of {sorted(ACTIVATIONS)}, or a sequence that names one for each of the "
-            f"{n_hidden} hidden layers; got {brief(activation)}."
+            f"{n_hidden} hidden layers; got {short_repr(activation)}."
         )
     return [str(name) for name in names]
 
@@ -200,7 +200,7 @@ def dropout_rates(dropout: Any, n_hidden: int) -> list[float]:
     if rates is None or len(rates) != n_hidden or not all(map(_is_rate, rates)):
         raise ValueError(
             f"dropout must be a rate in [0, 1), or a sequence with one for each of the {n_hidden} hidden "
-            f"layers; got {brief(dropout)}."
+            f"layers; got {short_repr(dropout)}."
         )
     return [float(rate) for rate in rates]
 
@@ -214,8 +214,8 @@ def check_hidden_layer(layer: Any, n_hidden: int) -> None:
     if not isinstance(layer, Integral) or not -n_hidden <= int(layer) < n_hidden:
         trouble = "out of range" if isinstance(layer, Integral) else "no whole number"
         raise ValueError(
-            f"layer={brief(layer)} is {trouble}: the network has {n_hidden} hidden layer(s), numbered from "
-            "0; negative numbers count from the last one."
+            f"layer={short_repr(layer)} is {trouble}: the network has {n_hidden} hidden layer(s), numbered "
+            "from 0; negative numbers count from the last one."
         )
 
 

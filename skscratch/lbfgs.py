@@ -48,7 +48,7 @@ class LBFGS:
         An interrupt ends training.
         """
         theta = self.objective.network.theta
-        progress = _Progress(theta, self.state, self.batches.n_team_rows, callbacks)
+        progress = _Progress(theta, self.state, self.batches.n_global_rows, callbacks)
         try:
             reason = _stop_reason(self._minimise(theta.astype(np.float64), n_epochs, progress))
         except _CallbackStop as stop:

@@ -29,7 +29,7 @@ class Loss(Protocol):
 
     out_activation: str
 
-    def normaliser(self, n_outputs: int, dtype: np.dtype) -> NDArray:
+    def summing_matrix(self, n_outputs: int, dtype: np.dtype) -> NDArray:
         """Return what ``link`` needs besides its buffers; it is made once and only read."""
 
     def link(self, Z: NDArray, ones: NDArray, s: NDArray, P: NDArray) -> None:
@@ -41,13 +41,13 @@ class Loss(Protocol):
     def curvature(self, P: NDArray) -> NDArray:
         """Return the mean of the Hessian's eigenvalues, the Hessian being the loss's in the scores."""
 
-    def guessing(self, n_outputs: int) -> float:
+    def loss_at_zero_logits(self, n_outputs: int) -> float:
         """Return the loss of a network whose scores are all zero."""
 
-    def probabilities(self, scores: NDArray) -> NDArray:
+    def probabilities(self, logits: NDArray) -> NDArray:
         """Return probabilities of shape (n_examples, n_outputs) for scores of that shape."""
 
-    def log_probabilities(self, scores: NDArray) -> NDArray:
+    def log_probabilities(self, logits: NDArray) -> NDArray:
         """Return the logarithms of the probabilities, finite for any finite scores."""
 
 
@@ -56,7 +56,7 @@ class SoftmaxCrossEntropy:
 
     out_activation = "softmax"
 
-    def normaliser(self, n_outputs: int, dtype: np.dtype) -> NDArray:
+    def summing_matrix(self, n_outputs: int, dtype: np.dtype) -> NDArray:
         """Return ones whose product with e^Z sums its columns.
 
         A product is faster than a reduction over few classes. Up to 16 of them the sum is spread over
@@ -85,20 +85,20 @@ class SoftmaxCrossEntropy:
         """(1 - sum_c p_c^2) / (C - 1): the trace of diag(p) - p p^T; a shift of all scores has none."""
         return (1 - np.add.reduce(P * P, axis=-2)) / max(P.shape[-2] - 1, 1)
 
-    def guessing(self, n_outputs: int) -> float:
+    def loss_at_zero_logits(self, n_outputs: int) -> float:
         """log C; of a single class, as much as of two."""
         return log(max(n_outputs, 2))
 
-    def probabilities(self, scores: NDArray) -> NDArray:
+    def probabilities(self, logits: NDArray) -> NDArray:
         """p = e^(z - m) / sum_c e^(z_c - m)."""
-        P = scores - np.maximum.reduce(scores, axis=1, keepdims=True)
+        P = logits - np.maximum.reduce(logits, axis=1, keepdims=True)
         np.exp(P, out=P)
         P /= np.add.reduce(P, axis=1, keepdims=True)
         return P
 
-    def log_probabilities(self, scores: NDArray) -> NDArray:
+    def log_probabilities(self, logits: NDArray) -> NDArray:
         """log p = z - m - log sum_c e^(z_c - m), or the lowest finite number where z - m is below it."""
-        log_P = log_softmax(scores, axis=1)
+        log_P = log_softmax(logits, axis=1)
         return np.maximum(log_P, np.finfo(log_P.dtype).min, out=log_P)
 
 
@@ -107,7 +107,7 @@ class SigmoidCrossEntropy:
 
     out_activation = "logistic"
 
-    def normaliser(self, n_outputs: int, dtype: np.dtype) -> NDArray:
+    def summing_matrix(self, n_outputs: int, dtype: np.dtype) -> NDArray:
         """Return a column: each label is normalised by itself, and s is room for one number per score."""
         return np.ones((n_outputs, 1), dtype)
 
@@ -131,17 +131,17 @@ class SigmoidCrossEntropy:
         """The mean of p (1 - p) over the labels."""
         return np.mean(P * (1 - P), axis=-2)
 
-    def guessing(self, n_outputs: int) -> float:
+    def loss_at_zero_logits(self, n_outputs: int) -> float:
         """log 2 for each label."""
         return n_outputs * log(2)
 
-    def probabilities(self, scores: NDArray) -> NDArray:
+    def probabilities(self, logits: NDArray) -> NDArray:
         """p = 1 / (1 + e^-z)."""
-        return expit(scores)
+        return expit(logits)
 
-    def log_probabilities(self, scores: NDArray) -> NDArray:
+    def log_probabilities(self, logits: NDArray) -> NDArray:
         """log p = -log(1 + e^-z)."""
-        return log_expit(scores)
+        return log_expit(logits)
 
 
 LOSSES: dict[str, Loss] = {

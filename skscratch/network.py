@@ -88,7 +88,7 @@ class Network:
         self._MT = [M.T for M in self.layers.M]
         self._hidden = tuple(enumerate(self.activations, start=1))
 
-    def draw(self, rng: np.random.Generator) -> None:
+    def initialize(self, rng: np.random.Generator) -> None:
         """Fill theta with initial weights that suit the activations, and with zero biases."""
         families = [phi.init for phi in self.activations] + ["glorot"]
         for family, W, b in zip(families, self.layers.W, self.layers.b, strict=True):
@@ -99,10 +99,10 @@ class Network:
 
         z[l+1] = W[l]^T a[l] + b[l],   a[l] = phi(z[l]),   Z = z[L]
         """
-        MT, a, z, slope, spare = self._MT, work.a, (*work.z, Z), work.slope, work.spare
+        MT, a, z, slope, scratch = self._MT, work.a, (*work.z, Z), work.slope, work.scratch
         x.weighted(self.layers.M[0], out=z[1])
         for l, phi in self._hidden:
-            phi.forward_with_slope(z[l], slope[l], spare[l])
+            phi.forward_with_slope(z[l], slope[l], scratch[l])
             MT[l].dot(a[l], z[l + 1])
 
     def backward(self, x: Input, work: Workspace, gradient: Layers) -> None:
@@ -117,7 +117,7 @@ class Network:
             np.multiply(delta[l], slope[l], delta[l])
         x.outer(delta[1], out=dM[0])
 
-    def scores(self, x: Input, work: Workspace, Z: NDArray) -> None:
+    def logits(self, x: Input, work: Workspace, Z: NDArray) -> None:
         """Fill Z with the logits of x for prediction: forward, without slopes."""
         MT, a, z = self._MT, work.a, (*work.z, Z)
         x.weighted(self.layers.M[0], out=z[1])
@@ -139,9 +139,9 @@ class Workspace:
         self.z: list[Any] = [None, *(a[:-1] for a in self.a[1:])]
         if training:
             self.slope: list[Any] = [None, *(np.empty((n, n_examples), dtype) for n in hidden)]
-            self.spare: list[Any] = [None]
+            self.scratch: list[Any] = [None]
             for n, phi in zip(hidden, network.activations, strict=True):
-                self.spare.append(np.empty((n, n_examples), dtype) if phi.needs_spare else None)
+                self.scratch.append(np.empty((n, n_examples), dtype) if phi.needs_scratch else None)
             self.delta: list[Any] = [None, *(np.empty((n, n_examples), dtype) for n in (*hidden, n_outputs))]
 
 

@@ -67,7 +67,7 @@ class Objective:
         self.network, self.loss = network, loss
         self.gradient = np.empty_like(network.theta)
         self._layers = Layers(self.gradient, network.sizes)
-        self._ones = loss.normaliser(network.sizes[-1], network.theta.dtype)
+        self._ones = loss.summing_matrix(network.sizes[-1], network.theta.dtype)
         self.pieces = self._cut(network)
         self.set_alpha(alpha)
 
@@ -116,7 +116,7 @@ class Objective:
         total = 0.0
         for block, filled in batches.blocks(None):
             for batch in filled:
-                self.network.scores(batch.x, batch.work, batch.Z)
+                self.network.logits(batch.x, batch.work, batch.Z)
                 self.loss.link(batch.Z, self._ones, batch.s, batch.work.delta[-1])
             total += block.total_loss(self.loss, len(filled))
         return batches.mean(total)
@@ -125,9 +125,9 @@ class Objective:
         """Return J for the current parameters, over all rows."""
         return self.data_loss(batches) + self.penalty()
 
-    def guessing_loss(self) -> float:
+    def loss_at_zero_logits(self) -> float:
         """Return the loss of equal probabilities for all outcomes."""
-        return self.loss.guessing(self.network.sizes[-1])
+        return self.loss.loss_at_zero_logits(self.network.sizes[-1])
 
     def penalty(self) -> float:
         """Return alpha / 2 * sum_l ||W[l]||^2."""
@@ -146,6 +146,6 @@ class Objective:
                 gradient += self.gradient * (block.batch_size / batches.n_rows)
             total += block.total_loss(self.loss, len(filled))
         self.gradient[...] = gradient
-        batches.team.average(self.gradient, batches.n_rows)
+        batches.communicator.average_gradient(self.gradient, batches.n_rows)
         self.add_penalty_gradient()
         return batches.mean(total) + self.penalty(), self.gradient.copy()

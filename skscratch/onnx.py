@@ -29,7 +29,7 @@ try:
 except ImportError as error:
     raise ImportError("skscratch.onnx needs skl2onnx: pip install 'skscratch[onnx]'.") from error
 
-from .activations import LEAKS
+from .activations import NEGATIVE_SLOPES
 from .classifier import ScratchMLPClassifier
 from .network import Layers, check_finite
 
@@ -50,9 +50,9 @@ class Op:
         return partial(getattr(onnx_ops, f"Onnx{name}"), op_version=self._version)
 
 
-def _leaky(leak: float) -> Callable[[Op, Node], Node]:
+def _leaky(negative_slope: float) -> Callable[[Op, Node], Node]:
     """max(z, leak z); onnxruntime has the operator LeakyRelu in float32 only."""
-    return lambda op, z: op.Max(z, op.Mul(z, op.number(leak)))
+    return lambda op, z: op.Max(z, op.Mul(z, op.number(negative_slope)))
 
 
 def _gelu(op: Op, z: Node) -> Node:
@@ -71,7 +71,7 @@ ACTIVATIONS: dict[str, Callable[[Op, Node], Node]] = {
     "gelu": _gelu,
     "silu": lambda op, z: op.Mul(z, op.Sigmoid(z)),
     "softplus": lambda op, z: op.Softplus(z),
-    **{name: _leaky(leak) for name, leak in LEAKS.items()},
+    **{name: _leaky(negative_slope) for name, negative_slope in NEGATIVE_SLOPES.items()},
 }
 """Every activation as ONNX computes it."""
 
@@ -97,7 +97,7 @@ def convert(scope: Any, operator: Any, container: Any) -> None:
     label, probabilities = ([output] for output in operator.outputs)
     dtype = np.float64 if isinstance(x.type, DoubleTensorType) else np.float32
     op = Op(container.target_opset, dtype)
-    Z = _scores(op, mlp, op.Cast(x, to=dtype), dtype)
+    Z = _logits(op, mlp, op.Cast(x, to=dtype), dtype)
     if mlp._kind == "binary":
         # Two classes have the scores -z and z, whose sigmoids are the two probabilities.
         Z = op.Concat(op.Neg(Z), Z, axis=1)
@@ -112,7 +112,7 @@ def convert(scope: Any, operator: Any, container: Any) -> None:
     second.add_to(scope, container)
 
 
-def _scores(op: Op, mlp: ScratchMLPClassifier, a: Node, dtype: type) -> Node:
+def _logits(op: Op, mlp: ScratchMLPClassifier, a: Node, dtype: type) -> Node:
     """z[l+1] = a[l] W[l] + b[l],   a[l+1] = phi(z[l+1]),   Z = z[L]; here examples stand in rows."""
     with np.errstate(over="ignore"):
         layers = Layers(mlp._network().theta.astype(dtype), mlp._sizes)
@@ -129,7 +129,7 @@ def _scores(op: Op, mlp: ScratchMLPClassifier, a: Node, dtype: type) -> Node:
 
 def _labels(scope: Any, mlp: ScratchMLPClassifier) -> NDArray:
     """Return the classes as ONNX has them: whole numbers of 64 bits, or strings."""
-    classes = mlp._labels().classes
+    classes = mlp._encoding().classes
     if scope.get_options(mlp, {"nocl": False})["nocl"]:
         return np.arange(len(classes))
     if isinstance(classes[0], str):

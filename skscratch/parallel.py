@@ -26,9 +26,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .classifier import ScratchMLPClassifier
+from .communicator import SINGLE_PROCESS
 from .hyperparameters import CONSTRAINTS
-from .targets import Labels
-from .team import ALONE
+from .targets import ClassEncoding
 
 MAY_DIFFER = ("verbose", "random_state")
 OWN_STATE = ("rng", "split_seed")  # what each rank draws with, for itself
@@ -81,15 +81,15 @@ def data_parallel(estimator: ScratchMLPClassifier, comm: Any = None) -> Iterator
     """
     _check_estimator(estimator)
     _check_parameters(vars(estimator))
-    estimator._team = Ranks(_world() if comm is None else comm)
+    estimator._communicator = MPICommunicator(_world() if comm is None else comm)
     try:
         yield estimator
     finally:
-        del estimator._team
+        del estimator._communicator
 
 
-class Ranks:
-    """The team of all ranks of an MPI communicator (see :class:`skscratch.team.Team`).
+class MPICommunicator:
+    """The team of all ranks of an MPI communicator (see :class:`skscratch.communicator.Team`).
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ class Ranks:
         self.rank, self.size = comm.Get_rank(), comm.Get_size()
         self._here = self._joint = np.empty(0)
 
-    def check(self, parameters: Mapping[str, Any], **optional: Any) -> None:
+    def check_agreement(self, parameters: Mapping[str, Any], **optional: Any) -> None:
         """Raise, on all ranks, unless all bring the same parameters and these allow to train together."""
         names = [name for name in CONSTRAINTS if name in parameters and name not in MAY_DIFFER]
         facts = {name: _comparable(parameters[name]) for name in names}
@@ -109,9 +109,9 @@ class Ranks:
         self._compare(facts, f"Only {' and '.join(MAY_DIFFER)} may differ.")
         _check_parameters(parameters)
 
-    def unite(self, labels: Labels) -> Labels:
+    def union(self, encoding: ClassEncoding) -> ClassEncoding:
         """Return the labels that any rank has seen."""
-        everyones = self._comm.allgather(labels)
+        everyones = self._comm.allgather(encoding)
         classes = [each.classes for each in everyones]
         if len({(each.kind == "multilabel", _sort_of(each.classes)) for each in everyones}) > 1:
             seen = ", ".join(
@@ -122,20 +122,20 @@ class Ranks:
                 f"The ranks' y do not go together. Rank by rank, these labels were seen: {seen}. Give every "
                 "rank labels of the same type."
             )
-        if labels.kind != "multilabel":
-            return Labels.of_classes(_joined(classes), multilabel=False)
+        if encoding.kind != "multilabel":
+            return ClassEncoding.from_classes(_joined(classes), multilabel=False)
         if len(set(map(len, classes))) > 1:
             raise ValueError(
                 "The ranks' y do not go together: they are tables with different numbers of columns, rank by "
                 f"rank {', '.join(str(len(each)) for each in classes)}. Give every rank one column for each "
                 "label."
             )
-        return labels
+        return encoding
 
-    def agree(self, theta: NDArray, state: Mapping[str, Any], labels: Labels) -> None:
+    def broadcast(self, theta: NDArray, state: Mapping[str, Any], encoding: ClassEncoding) -> None:
         """Overwrite theta, and the optimizer's vectors in the state, with those of rank 0."""
         numbers, vectors = _parted({name: state[name] for name in state if name not in OWN_STATE})
-        facts = {"kind of y": labels.kind, "classes": labels.classes.tolist()}
+        facts = {"kind of y": encoding.kind, "classes": encoding.classes.tolist()}
         facts |= {"number of parameters": theta.size, "dtype": theta.dtype.name}
         self._compare(
             facts | numbers,
@@ -157,15 +157,15 @@ class Ranks:
         if differ:
             raise ValueError(f"The ranks cannot train together; rank by rank, {'; '.join(differ)}. {advice}")
 
-    def total(self, *numbers: float) -> tuple[Any, ...]:
+    def sum(self, *numbers: float) -> tuple[Any, ...]:
         """Return the sum over all ranks of each number."""
         return tuple(sum(column) for column in zip(*self._comm.allgather(numbers), strict=True))
 
-    def largest(self, number: float) -> float:
+    def max(self, number: float) -> float:
         """Return the largest of all ranks' numbers."""
         return max(self._comm.allgather(number))
 
-    def average(self, gradient: NDArray, n_rows: int) -> int:
+    def average_gradient(self, gradient: NDArray, n_rows: int) -> int:
         """Turn the mean gradient of n_rows rows into that of all ranks' rows, in one Allreduce.
 
         [sum_r n_r g_r, sum_r n_r] travels as one vector;   gradient <- sum_r n_r g_r / sum_r n_r
@@ -189,7 +189,7 @@ def _check_estimator(estimator: Any) -> None:
             f"data_parallel needs a ScratchMLPClassifier, got {type(estimator).__name__}. Of a pipeline pass "
             "the last step; inside the block the pipeline's fit trains it together with the other ranks."
         )
-    if estimator._team is not ALONE:
+    if estimator._communicator is not SINGLE_PROCESS:
         raise ValueError(
             "This estimator is inside a data_parallel block already. Leave that block before the next one "
             "begins, or use another estimator (made before the block, with clone)."

@@ -15,12 +15,12 @@ from .rows import largest_entry, refuse_non_finite
 CHUNK_BYTES = 2**22
 
 
-def score_rows(network: Network, X: NDArray | sp.csr_array) -> NDArray:
+def predict_logits(network: Network, X: NDArray | sp.csr_array) -> NDArray:
     """Return the scores of every row of X, of shape (n_samples, n_outputs)."""
     return _finite(_rows_through(network, X, None), "scores", network, X)
 
 
-def activate_rows(network: Network, X: NDArray | sp.csr_array, layer: int) -> NDArray:
+def predict_activations(network: Network, X: NDArray | sp.csr_array, layer: int) -> NDArray:
     """Return the outputs of one hidden layer for every row of X, of shape (n_samples, n_units)."""
     return _finite(_rows_through(network, X, layer), "activations", network, X)
 
@@ -54,7 +54,7 @@ def _rows_through(network: Network, X: NDArray | sp.csr_array, layer: int | None
             work, Z = Workspace(network, size, training=False), np.empty((sizes[-1], size), dtype)
             result = Z if layer is None else work.z[1:][layer]
         (x,) = source.gather(slice(first, last), size)
-        network.scores(x, work, Z)
+        network.logits(x, work, Z)
         out[:, first:last] = result
     return out.T
 

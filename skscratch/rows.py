@@ -13,17 +13,17 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_array
 
 from .checks import numbers_named
+from .communicator import SINGLE_PROCESS, Communicator
 from .copies import first_of_its_kind
 from .targets import (
+    ClassEncoding,
     ClassWeight,
-    Labels,
     Targets,
     class_tables,
     note_on_numbers,
     over_power_of_two,
     row_factors,
 )
-from .team import ALONE, Team
 
 PORTION = 10_000  # rows
 
@@ -71,11 +71,11 @@ class Rows:
         return float(self.n_rows if weights is None else weights.dot(weights))
 
     @property
-    def span(self) -> float:
+    def max_abs(self) -> float:
         """The largest absolute value in the rows that take part."""
         return largest_entry(self.X, self.index)
 
-    def only_positive(self) -> Rows:
+    def with_positive_weights(self) -> Rows:
         """Leave out rows that weigh nothing: they are as good as absent."""
         if self.weights is None:
             return self
@@ -93,19 +93,19 @@ class Rows:
                 "The weights that class_weight gives to the rows are too far apart: their sum may overflow. "
                 "Bring the values of class_weight (and of sample_weight) closer together."
             )
-        return replace(self, weights=weights).only_positive()
+        return replace(self, weights=weights).with_positive_weights()
 
-    def scaled(self, team: Team = ALONE) -> Rows:
+    def scaled(self, communicator: Communicator = SINGLE_PROCESS) -> Rows:
         """Divide all weights by a power of two, after which the team's largest is in [1, 2).
 
         Only ratios of weights matter. Nothing is rounded; and neither sums of weights nor of their squares
         leave the range of floats.
         """
-        largest = team.largest(1.0 if self.weights is None else float(self.weights.max(initial=0)))
+        largest = communicator.max(1.0 if self.weights is None else float(self.weights.max(initial=0)))
         if 1 <= largest < 2:
             return self
         weights = np.ones(self.X.shape[0]) if self.weights is None else self.weights
-        return replace(self, weights=over_power_of_two(weights, largest)).only_positive()
+        return replace(self, weights=over_power_of_two(weights, largest)).with_positive_weights()
 
     def distinct(self) -> Rows:
         """Take rows that are copies of one another as one row, which weighs as much as all of them."""
@@ -114,7 +114,7 @@ class Rows:
         if (first == np.arange(len(index))).all():
             return self
         weights = np.bincount(index[first], self.own_weights, minlength=self.X.shape[0])
-        return replace(self, weights=weights.astype(np.float64)).only_positive()
+        return replace(self, weights=weights.astype(np.float64)).with_positive_weights()
 
     def codes(self) -> NDArray:
         """Return the codes of the rows that take part."""
@@ -175,7 +175,11 @@ def check_weights(sample_weight: ArrayLike | None, n_rows: int, name: str) -> ND
 
 
 def split_off_validation(
-    rows: Rows, labels: Labels, fraction: float, rng: np.random.Generator, team: Team = ALONE
+    rows: Rows,
+    encoding: ClassEncoding,
+    fraction: float,
+    rng: np.random.Generator,
+    communicator: Communicator = SINGLE_PROCESS,
 ) -> tuple[Rows, Rows]:
     """Part rows into those to train on and those to validate on, each in its old order.
 
@@ -184,27 +188,27 @@ def split_off_validation(
     every member splits its own rows; one that has a single row of a class keeps it.
     """
     index = np.arange(rows.n_rows) if rows.index is None else rows.index
-    if labels.kind == "multilabel":
+    if encoding.kind == "multilabel":
         groups = [index]
         names = ["the whole of y"]
     else:
-        groups = [index[rows.targets.codes[index] == code] for code in range(len(labels.classes))]
-        names = labels.classes.tolist()
+        groups = [index[rows.targets.codes[index] == code] for code in range(len(encoding.classes))]
+        names = encoding.classes.tolist()
     shares = [_share(len(group), fraction) for group in groups]
-    n_held_out, *sizes = team.total(sum(shares), *map(len, groups))
+    n_held_out, *sizes = communicator.sum(sum(shares), *map(len, groups))
     too_small = [name for name, size in zip(names, sizes, strict=True) if size < 2]
     if too_small:
         raise ValueError(
             "early_stopping=True splits off a validation set; every class needs a row there and another one "
             "to train on, but of these classes there are fewer than 2 rows with a positive weight: "
             f"{too_small} (n_samples = {sum(sizes)}). Add rows of them, pass X_val and y_val, or set "
-            "early_stopping=False." + note_on_numbers(labels.classes)
+            "early_stopping=False." + note_on_numbers(encoding.classes)
         )
     if not n_held_out:
         raise ValueError(
             "early_stopping=True splits off a validation set on every rank, but no rank has 2 rows of the "
-            f"same class with a positive weight (n_samples = {sum(sizes)} on {team.size} ranks). Give each "
-            "rank more rows, pass X_val and y_val, or set early_stopping=False."
+            f"same class with a positive weight (n_samples = {sum(sizes)} on {communicator.size} ranks). "
+            "Give each rank more rows, pass X_val and y_val, or set early_stopping=False."
         )
     held_out = np.concatenate([rng.permutation(g)[:n] for g, n in zip(groups, shares, strict=True)])
     training = np.setdiff1d(index, held_out, assume_unique=True)
@@ -218,7 +222,11 @@ def _share(n: int, fraction: float) -> int:
 
 
 def weigh_classes(
-    class_weight: ClassWeight, labels: Labels, training: Rows, validation: Rows | None, team: Team = ALONE
+    class_weight: ClassWeight,
+    encoding: ClassEncoding,
+    training: Rows,
+    validation: Rows | None,
+    communicator: Communicator = SINGLE_PROCESS,
 ) -> tuple[Rows, Rows | None]:
     """Multiply class weights into the weights of both parts; "balanced" counts the training part only.
 
@@ -226,11 +234,11 @@ def weigh_classes(
     """
     if class_weight is None:
         return training, validation
-    tables = class_tables(class_weight, labels, training.codes(), training.own_weights)
+    tables = class_tables(class_weight, encoding, training.codes(), training.own_weights)
     training = training.times(row_factors(tables, training.targets.codes))
     if validation is not None:
         validation = validation.times(row_factors(tables, validation.targets.codes))
-    n_training, n_judges = team.total(training.n_rows, 0 if validation is None else validation.n_rows)
+    n_training, n_judges = communicator.sum(training.n_rows, 0 if validation is None else validation.n_rows)
     if not n_training:
         raise ValueError(f"class_weight={class_weight!r} leaves every row without weight; raise one of them.")
     if validation is not None and not n_judges:

@@ -15,7 +15,7 @@ from typing import Self
 
 import numpy as np
 
-from .checks import as_float, brief
+from .checks import as_float, short_repr
 from .training_state import TrainingState
 
 
@@ -185,8 +185,8 @@ class UserSchedule(Annealed):
         factor = as_float(returned)
         if not 0 <= factor < inf:
             raise ValueError(
-                f"learning_rate({f:g}) returned {brief(returned)}; a schedule must return a finite factor of "
-                "at least 0 for every fraction of the epochs in [0, 1)."
+                f"learning_rate({f:g}) returned {short_repr(returned)}; a schedule must return a finite "
+                "factor of at least 0 for every fraction of the epochs in [0, 1)."
             )
         return factor
 

@@ -61,7 +61,7 @@ class Settings:
         The epoch of a cycle after which the data select alpha; None if they do not.
     """
 
-    asked: Hyperparameters
+    params: Hyperparameters
     batch_size: int
     n_epochs: int
     learning_rate: str | Callable[[float], float]
@@ -71,70 +71,70 @@ class Settings:
     alpha_selection_epoch: int | None = None
 
     @classmethod
-    def for_fit(cls, asked: Hyperparameters, n_rows: int, *, refits: bool) -> Self:
+    def for_fit(cls, params: Hyperparameters, n_rows: int, *, refits: bool) -> Self:
         """Return the settings of a fit on n_rows, the last epochs of which may be reserved for a refit."""
-        batch_size = rows_per_batch(asked.batch_size, n_rows)
+        batch_size = rows_per_batch(params.batch_size, n_rows)
         n_batches = -(-n_rows // batch_size)
-        n_epochs = number_of_epochs(asked.max_iter, asked.solver, asked.learning_rate, n_batches)
-        n_refit_epochs = refit_epochs(n_epochs, asked.learning_rate) if refits else 0
+        n_epochs = number_of_epochs(params.max_iter, params.solver, params.learning_rate, n_batches)
+        n_refit_epochs = refit_epochs(n_epochs, params.learning_rate) if refits else 0
         n_epochs -= n_refit_epochs
-        learning_rate = _room_to_anneal(asked.learning_rate, n_epochs)
+        learning_rate = _room_to_anneal(params.learning_rate, n_epochs)
         patience = None
-        if asked.early_stopping or not schedule_class(learning_rate).anneals:
-            patience = epochs_of_patience(asked.n_iter_no_change, asked.learning_rate)
+        if params.early_stopping or not schedule_class(learning_rate).anneals:
+            patience = epochs_of_patience(params.n_iter_no_change, params.learning_rate)
         return cls(
-            asked,
+            params,
             batch_size,
             n_epochs,
             learning_rate,
-            initial_learning_rate(asked.learning_rate_init, asked.solver, learning_rate),
+            initial_learning_rate(params.learning_rate_init, params.solver, learning_rate),
             n_refit_epochs,
             patience,
-            alpha_selection_epoch(asked.alpha, asked.learning_rate, n_epochs),
+            alpha_selection_epoch(params.alpha, params.learning_rate, n_epochs),
         )
 
     @classmethod
-    def for_refit(cls, asked: Hyperparameters, n_rows: int, n_epochs: int) -> Self:
+    def for_refit(cls, params: Hyperparameters, n_rows: int, n_epochs: int) -> Self:
         """Return the settings of a refit on all n_rows: from half the initial rate down along a cosine."""
-        eta_0 = initial_learning_rate(asked.learning_rate_init, asked.solver, asked.learning_rate)
-        return cls(asked, rows_per_batch(asked.batch_size, n_rows), n_epochs, "cosine", eta_0 / 2)
+        eta_0 = initial_learning_rate(params.learning_rate_init, params.solver, params.learning_rate)
+        return cls(params, rows_per_batch(params.batch_size, n_rows), n_epochs, "cosine", eta_0 / 2)
 
     @classmethod
-    def for_partial_fit(cls, asked: Hyperparameters, n_rows: int) -> Self:
+    def for_partial_fit(cls, params: Hyperparameters, n_rows: int) -> Self:
         """Return the settings of one call of partial_fit, which is one epoch of a cycle of max_iter."""
-        n_epochs = 0 if asked.max_iter == "auto" else int(asked.max_iter)
-        if callable(asked.learning_rate) and not n_epochs:
+        n_epochs = 0 if params.max_iter == "auto" else int(params.max_iter)
+        if callable(params.learning_rate) and not n_epochs:
             raise ValueError(
                 "With a callable learning_rate, partial_fit needs max_iter: the number of calls that the "
                 "fraction passed to it is taken of. Set max_iter to an int."
             )
-        learning_rate = _room_to_anneal(asked.learning_rate, n_epochs)
+        learning_rate = _room_to_anneal(params.learning_rate, n_epochs)
         return cls(
-            asked,
-            rows_per_batch(asked.batch_size, n_rows),
+            params,
+            rows_per_batch(params.batch_size, n_rows),
             n_epochs,
             learning_rate,
-            initial_learning_rate(asked.learning_rate_init, asked.solver, learning_rate),
-            alpha_selection_epoch=alpha_selection_epoch(asked.alpha, learning_rate, n_epochs),
+            initial_learning_rate(params.learning_rate_init, params.solver, learning_rate),
+            alpha_selection_epoch=alpha_selection_epoch(params.alpha, learning_rate, n_epochs),
         )
 
     @property
     def minibatches(self) -> bool:
         """Whether an optimizer takes steps from minibatches; L-BFGS needs all rows at once."""
-        return self.asked.solver in OPTIMIZERS
+        return self.params.solver in OPTIMIZERS
 
     def alpha(self, batches: Batches, state: TrainingState) -> float:
         """Return the strength of the penalty to begin with."""
-        if self.asked.alpha == "auto":
+        if self.params.alpha == "auto":
             return state.prior_precision / batches.effective_size
-        return float(self.asked.alpha)
+        return float(self.params.alpha)
 
     def make_optimizer(self, objective: Objective, state: TrainingState) -> Optimizer:
         """Return the optimizer; it resumes with its memory if it was at work before."""
-        solver = self.asked.solver
+        solver = self.params.solver
         memory = state.memory if state.solver == solver else None
         optimizer_class = OPTIMIZERS[solver]
-        options = {name: getattr(self.asked, name) for name in optimizer_class.parameters}
+        options = {name: getattr(self.params, name) for name in optimizer_class.parameters}
         optimizer = optimizer_class(objective, self.learning_rate_init, memory, **options)
         state.solver, state.memory = solver, optimizer.memory
         return optimizer
@@ -142,14 +142,14 @@ class Settings:
     def make_schedule(self, state: TrainingState) -> Schedule:
         """Return the schedule of the learning rate."""
         return make_schedule(
-            self.learning_rate, self.learning_rate_init, self.n_epochs, self.asked.power_t, state
+            self.learning_rate, self.learning_rate_init, self.n_epochs, self.params.power_t, state
         )
 
     def make_stopping_rules(self, schedule: Schedule) -> list[StoppingRule]:
         """Return the rules that stop training before its last epoch."""
         rules: list[StoppingRule] = []
         if self.patience is not None:
-            rules.append(Patience(self.patience, self.asked.tol, schedule))
+            rules.append(Patience(self.patience, self.params.tol, schedule))
         return rules
 
 

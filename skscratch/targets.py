@@ -26,7 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_array, column_or_1d
 
-from .checks import as_float, brief, check_labels
+from .checks import as_float, check_labels, short_repr
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Targets:
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
+class CheckedTarget:
     """The y of some rows, checked and taken apart once.
 
     ``codes`` holds each row's position in ``present``, the sorted distinct labels. For a table of labels it
@@ -70,7 +70,7 @@ class Answers:
     codes: NDArray
 
     @classmethod
-    def read(cls, y: Any, name: str = "y", *, part: bool = False) -> Answers:
+    def read(cls, y: Any, name: str = "y", *, part: bool = False) -> CheckedTarget:
         """Take y apart, of shape (n,) or (n, n_labels); ``part`` says that more rows are elsewhere."""
         if np.ndim(y) == 1:
             y = column_or_1d(y)
@@ -114,7 +114,7 @@ def _check_discrete(y: Any, name: str) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class Labels:
+class ClassEncoding:
     """The classes of a fitted classifier, and the way from labels to codes and back.
 
     ``classes`` is sorted; for multilabel targets it numbers the columns of y.
@@ -124,7 +124,7 @@ class Labels:
     classes: NDArray
 
     @classmethod
-    def of_classes(cls, classes: ArrayLike, *, multilabel: bool) -> Labels:
+    def from_classes(cls, classes: ArrayLike, *, multilabel: bool) -> ClassEncoding:
         """Return the labels for a list of classes (of columns, if multilabel)."""
         if np.ndim(classes) != 1:
             raise ValueError(f"classes must be a sequence of labels, got {classes!r}.")
@@ -138,7 +138,7 @@ class Labels:
         return cls("binary" if len(classes) == 2 else "multiclass", classes)
 
     @classmethod
-    def of_network(cls, kind: str, classes: ArrayLike, n_outputs: int) -> Labels:
+    def for_network(cls, kind: str, classes: ArrayLike, n_outputs: int) -> ClassEncoding:
         """Return the labels for the outputs of a network; classes is in the user's hands."""
         classes, n_classes = np.asarray(classes), 2 if kind == "binary" else n_outputs
         if classes.shape != (n_classes,):
@@ -157,37 +157,37 @@ class Labels:
         """Number of scores per row: one for two classes, otherwise one for each class or label."""
         return 1 if self.kind == "binary" else len(self.classes)
 
-    def encode(self, answers: Answers, *, smoothing: float = 0.0) -> Targets:
+    def encode(self, target: CheckedTarget, *, smoothing: float = 0.0) -> Targets:
         """Return the codes of the answers; labels that are not among the classes are an error."""
         encode = self._encode_table if self.kind == "multilabel" else self._encode
-        return Targets(self.kind, encode(answers), self.n_outputs, smoothing)
+        return Targets(self.kind, encode(target), self.n_outputs, smoothing)
 
-    def _encode(self, answers: Answers) -> NDArray:
-        if answers.multilabel:
+    def _encode(self, target: CheckedTarget) -> NDArray:
+        if target.multilabel:
             raise ValueError(
-                f"{answers.name} is a multilabel table of shape {answers.codes.shape}, but this classifier "
+                f"{target.name} is a multilabel table of shape {target.codes.shape}, but this classifier "
                 f"has the classes {self.classes}. Pass one label per row, or fit a new classifier."
             )
-        unseen = sorted(set(answers.present.tolist()) - set(self.classes.tolist()), key=str)
+        unseen = sorted(set(target.present.tolist()) - set(self.classes.tolist()), key=str)
         if unseen:
             raise ValueError(
-                f"{answers.name} holds labels that are not among the classes: {unseen}. Expected only labels "
+                f"{target.name} holds labels that are not among the classes: {unseen}. Expected only labels "
                 f"of {self.classes}; with partial_fit, name every class in the first call's `classes`."
             )
         order = np.argsort(self.classes)  # the user may have renamed the classes, in any order
         # Without the cast, int64 and uint64 would be compared as floats; of known labels it is exact.
-        present = answers.present.astype(self.classes.dtype)
+        present = target.present.astype(self.classes.dtype)
         codes = order[np.searchsorted(self.classes, present, sorter=order)]
-        return codes.astype(np.min_scalar_type(len(self.classes)))[answers.codes]
+        return codes.astype(np.min_scalar_type(len(self.classes)))[target.codes]
 
-    def _encode_table(self, answers: Answers) -> NDArray:
-        n_columns = answers.codes.shape[1] if answers.multilabel else 1
+    def _encode_table(self, target: CheckedTarget) -> NDArray:
+        n_columns = target.codes.shape[1] if target.multilabel else 1
         if n_columns != len(self.classes):
             raise ValueError(
-                f"{answers.name} has {n_columns} columns, but there are {len(self.classes)} labels; "
+                f"{target.name} has {n_columns} columns, but there are {len(self.classes)} labels; "
                 "pass one column of 0 and 1 for each label."
             )
-        return answers.codes
+        return target.codes
 
     def decode(self, P: NDArray) -> NDArray:
         """Return the most likely label of each row, the first one of equals, from predict_proba's result.
@@ -211,7 +211,7 @@ ClassWeight = Mapping[Any, float] | Sequence[Mapping[Any, float]] | str | None
 
 
 def class_tables(
-    class_weight: ClassWeight, labels: Labels, codes: NDArray, weights: NDArray | None
+    class_weight: ClassWeight, labels: ClassEncoding, codes: NDArray, weights: NDArray | None
 ) -> list[NDArray]:
     """Return, for each column of codes, the factor that ``class_weight`` gives each of its classes.
 
@@ -264,7 +264,9 @@ def _class_table(class_weight: Any, classes: NDArray, codes: NDArray, weights: N
         )
     table = np.array([as_float(class_weight.get(label, 1.0)) for label in labels])
     if not np.isfinite(table).all() or (table < 0).any():
-        raise ValueError(f"class_weight must hold finite weights of at least 0, got {brief(class_weight)}.")
+        raise ValueError(
+            f"class_weight must hold finite weights of at least 0, got {short_repr(class_weight)}."
+        )
     return table
 
 

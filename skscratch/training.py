@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from .alpha_selection import AlphaSelection
 from .batches import Batch, Batches
 from .callbacks import NO_CALLBACKS, Callback
-from .checks import as_float, brief
+from .checks import as_float, short_repr
 from .history import EpochRecord, StopReason, TrainingResult
 from .objective import Objective
 from .optimizers import Optimizer, clip_to_norm
-from .penalty import Tuning
 from .schedules import Schedule
 from .stopping import BestCheckpoint, Checkpoint, StoppingRule, diverged
 from .training_state import TrainingState
@@ -43,7 +43,7 @@ class Validation:
         record.score = as_float(returned)
         if not np.isfinite(record.score):
             raise ValueError(
-                f"The scorer (scoring) returned {brief(returned)} for the validation rows after epoch "
+                f"The scorer (scoring) returned {short_repr(returned)} for the validation rows after epoch "
                 f"{record.epoch}; only finite numbers can be compared. Choose another scoring, or other "
                 "validation rows."
             )
@@ -79,7 +79,7 @@ class Trainer:
         *,
         shuffle: bool,
         max_grad_norm: float | None = None,
-        alpha_selection: Tuning | None = None,
+        alpha_selection: AlphaSelection | None = None,
     ) -> None:
         self.objective, self.optimizer, self.schedule = objective, optimizer, schedule
         self.batches, self.state, self.shuffle = batches, state, shuffle
@@ -93,7 +93,7 @@ class Trainer:
         """
         state, start = self.state, perf_counter()
         eta = self.optimizer.begin_epoch(self.schedule, state.epoch)
-        record = EpochRecord(state.epoch + 1, self._pass_over_rows(), eta, self.batches.n_team_rows)
+        record = EpochRecord(state.epoch + 1, self._pass_over_rows(), eta, self.batches.n_global_rows)
         if diverged(record.loss, self.objective.network.theta, lambda: self.objective.value(self.batches)):
             record.loss = np.inf
         else:
@@ -115,7 +115,7 @@ class Trainer:
             total += block.total_loss(loss, len(filled))
             if not np.isfinite(total):
                 break
-        while batches.team.average(self.objective.gradient, 0):
+        while batches.communicator.average_gradient(self.objective.gradient, 0):
             # This process has no rows left in this epoch, but others have.
             self._update()
         return batches.mean(total) + penalty
@@ -123,7 +123,7 @@ class Trainer:
     def step(self, batch: Batch) -> None:
         """Take one step: the gradient of the batch, then the update of the parameters."""
         self.objective.data_gradient(batch)
-        self.batches.team.average(self.objective.gradient, batch.Y.shape[-1])
+        self.batches.communicator.average_gradient(self.objective.gradient, batch.Y.shape[-1])
         self._update()
 
     def _update(self) -> None:

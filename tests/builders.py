@@ -8,7 +8,7 @@ import textbook
 
 from skscratch.activations import ACTIVATIONS
 from skscratch.batches import Batches
-from skscratch.dropout import Dropped
+from skscratch.dropout import Dropout
 from skscratch.lbfgs import LBFGS
 from skscratch.losses import LOSSES
 from skscratch.network import Layers, Network, Workspace
@@ -16,7 +16,7 @@ from skscratch.objective import Objective
 from skscratch.optimizers import SGD, Adam
 from skscratch.rows import Rows
 from skscratch.schedules import Constant
-from skscratch.targets import Answers, Labels
+from skscratch.targets import CheckedTarget, ClassEncoding
 from skscratch.training import Trainer
 from skscratch.training_state import TrainingState
 
@@ -27,7 +27,7 @@ N_OUTPUTS = {"binary": 1, "multiclass": 3, "multilabel": 2}
 def make_labels(kind):
     """Return Labels with as many classes as N_OUTPUTS says."""
     n_classes = 2 if kind == "binary" else N_OUTPUTS[kind]
-    return Labels.of_classes(np.arange(n_classes), multilabel=kind == "multilabel")
+    return ClassEncoding.from_classes(np.arange(n_classes), multilabel=kind == "multilabel")
 
 
 def make_y(kind, n, seed=0):
@@ -48,7 +48,7 @@ def make_weights(n, seed=0):
 
 
 def make_rows(X, y, kind, weights=None, index=None, smoothing=0.0):
-    return Rows(X, make_labels(kind).encode(Answers.read(y), smoothing=smoothing), weights, index)
+    return Rows(X, make_labels(kind).encode(CheckedTarget.read(y), smoothing=smoothing), weights, index)
 
 
 def textbook_Y(y, kind, smoothing=0.0):
@@ -71,7 +71,7 @@ def make_network(sizes, activations, theta=None, dtype=np.float64, dropout=0.0, 
     names = [activations] * (len(sizes) - 2) if isinstance(activations, str) else activations
     theta = make_theta(sizes, dtype=dtype) if theta is None else theta
     phis = [ACTIVATIONS[name] for name in names]
-    return Network(sizes, [Dropped(phi, dropout, rng) for phi in phis] if dropout else phis, theta)
+    return Network(sizes, [Dropout(phi, dropout, rng) for phi in phis] if dropout else phis, theta)
 
 
 def textbook_network(sizes, activations, theta, kind):
@@ -229,7 +229,7 @@ def poison_block(block):
 
 def poison_workspace(work):
     """Fill every buffer with NaN, so that what a step reads without filling it shows in its result."""
-    for buffer in (*work.z, *work.slope, *work.spare, *work.delta):
+    for buffer in (*work.z, *work.slope, *work.scratch, *work.delta):
         if buffer is not None:
             buffer.fill(np.nan)
 

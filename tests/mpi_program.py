@@ -184,7 +184,7 @@ def closing_course(comm):
     here, mlp = rows_of(comm.rank), make_mlp(early_stopping=True, learning_rate="one_cycle", max_iter=16)
     with data_parallel(mlp, comm):
         mlp.fit(X[here], y[here])
-    return facts(mlp, closing=mlp.closing_loss_curve_)
+    return facts(mlp, closing=mlp.refit_loss_curve_)
 
 
 def hopeless_but_for_one_rank(comm):

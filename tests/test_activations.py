@@ -6,7 +6,7 @@ import textbook
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skscratch.activations import ACTIVATIONS
-from skscratch.dropout import Dropped
+from skscratch.dropout import Dropout
 from skscratch.initializers import BOUNDS
 
 NAMES = sorted(ACTIVATIONS)
@@ -17,7 +17,7 @@ Z = np.array([[-20.0, -6.0, -2.5, -1.0, -0.3, -1e-3], [1e-3, 0.2, 0.7, 1.5, 4.0,
 def train(phi, z):
     """Return phi(z) and phi'(z) as the forward pass of training computes them."""
     a, slope = z.copy(), np.full_like(z, np.nan)
-    phi.forward_with_slope(a, slope, np.full_like(z, np.nan) if phi.needs_spare else None)
+    phi.forward_with_slope(a, slope, np.full_like(z, np.nan) if phi.needs_scratch else None)
     return a, slope
 
 
@@ -143,8 +143,8 @@ def test_training_works_in_place_on_what_it_is_given(name):
     # Rows of a larger buffer, as in a network, where the ones below them must not be touched.
     phi = ACTIVATIONS[name]
     a = np.vstack([Z, np.ones((1, Z.shape[1]))])
-    slope, spare = np.full_like(Z, np.nan), np.full_like(Z, np.nan)
-    phi.forward_with_slope(a[:-1], slope, spare if phi.needs_spare else None)
+    slope, scratch = np.full_like(Z, np.nan), np.full_like(Z, np.nan)
+    phi.forward_with_slope(a[:-1], slope, scratch if phi.needs_scratch else None)
     expected = train(phi, Z)
     assert_array_equal(a[:-1], expected[0])
     assert_array_equal(slope, expected[1])
@@ -182,7 +182,7 @@ def test_selu_keeps_mean_zero_and_variance_one():
 
 
 def test_dropped_units_give_zero_and_the_others_are_scaled_up():
-    phi = Dropped(ACTIVATIONS["tanh"], 0.25, np.random.default_rng(0))
+    phi = Dropout(ACTIVATIONS["tanh"], 0.25, np.random.default_rng(0))
     z = np.full((200, 300), 0.5)
     a, slope = train(phi, z)
     plain_a, plain_slope = train(ACTIVATIONS["tanh"], z)
@@ -196,7 +196,7 @@ def test_dropped_units_give_zero_and_the_others_are_scaled_up():
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
 def test_dropout_drops_the_share_it_was_asked_to(rate, dtype):
     z = np.ones((300, 400), dtype)
-    a, _ = train(Dropped(ACTIVATIONS["identity"], rate, np.random.default_rng(1)), z)
+    a, _ = train(Dropout(ACTIVATIONS["identity"], rate, np.random.default_rng(1)), z)
     # 120000 draws: five standard deviations of the share are 5 sqrt(rate (1 - rate) / 120000).
     assert abs((a == 0).mean() - rate) < 5 * np.sqrt(rate * (1 - rate) / z.size)
     # The mean stays 1; a kept unit counts 1 / (1 - rate).
@@ -205,7 +205,7 @@ def test_dropout_drops_the_share_it_was_asked_to(rate, dtype):
 
 def test_dropout_draws_a_new_mask_for_every_pass_and_the_same_ones_from_the_same_seed():
     z = np.ones((20, 30))
-    first, second = (Dropped(ACTIVATIONS["identity"], 0.5, np.random.default_rng(3)) for _ in range(2))
+    first, second = (Dropout(ACTIVATIONS["identity"], 0.5, np.random.default_rng(3)) for _ in range(2))
     masks = [train(first, z)[0] for _ in range(2)]
     assert not np.array_equal(masks[0], masks[1])
     for mask in masks:
@@ -216,10 +216,10 @@ def test_dropout_draws_a_new_mask_for_every_pass_and_the_same_ones_from_the_same
 def test_dropout_is_off_in_prediction(name):
     rng = np.random.default_rng(3)
     before = rng.bit_generator.state
-    assert_array_equal(predict(Dropped(ACTIVATIONS[name], 0.5, rng), Z), predict(ACTIVATIONS[name], Z))
+    assert_array_equal(predict(Dropout(ACTIVATIONS[name], 0.5, rng), Z), predict(ACTIVATIONS[name], Z))
     assert rng.bit_generator.state == before
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_dropout_keeps_the_initial_weights_of_its_activation(name):
-    assert Dropped(ACTIVATIONS[name], 0.5, np.random.default_rng()).init == ACTIVATIONS[name].init
+    assert Dropout(ACTIVATIONS[name], 0.5, np.random.default_rng()).init == ACTIVATIONS[name].init

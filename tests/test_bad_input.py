@@ -18,7 +18,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.utils._param_validation import Interval, InvalidParameterError
 
 from skscratch import ScratchMLPClassifier
-from skscratch.checks import brief
+from skscratch.checks import short_repr
 from skscratch.hyperparameters import CONSTRAINTS
 
 mlp = functools.partial(estimators.mlp, hidden_layer_sizes=(5, 3), learning_rate="one_cycle", max_iter=3)
@@ -797,20 +797,20 @@ no_number = pytest.mark.parametrize("bad", NO_NUMBER.values(), ids=NO_NUMBER)
 @no_number
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 def test_a_schedule_that_returns_no_number_is_an_error_that_shows_it(bad, method):
-    message = rf"learning_rate\(0\) returned {re.escape(brief(bad))}; .*finite factor"
+    message = rf"learning_rate\(0\) returned {re.escape(short_repr(bad))}; .*finite factor"
     refuses(mlp(learning_rate=lambda fraction: bad), trains(method), message)
 
 
 @no_number
 def test_a_scorer_that_returns_no_number_is_an_error_that_shows_it(bad):
     clf = mlp(early_stopping=True, scoring=lambda estimator, X, y: bad)
-    refuses(clf, trains("fit"), rf"scoring\) returned {re.escape(brief(bad))} .*only finite numbers")
+    refuses(clf, trains("fit"), rf"scoring\) returned {re.escape(short_repr(bad))} .*only finite numbers")
 
 
 @no_number
 def test_a_class_weight_that_is_no_number_is_an_error_that_shows_it(bad):
     clf = mlp(class_weight={"ash": bad})
-    refuses(clf, trains("fit"), rf"class_weight must hold finite weights.*{re.escape(brief(bad))}")
+    refuses(clf, trains("fit"), rf"class_weight must hold finite weights.*{re.escape(short_repr(bad))}")
 
 
 @pytest.mark.parametrize(
@@ -832,10 +832,10 @@ def test_a_class_weight_that_is_no_number_is_an_error_that_shows_it(bad):
 )
 def test_what_is_no_sequence_of_the_right_entries_is_an_error_that_names_the_parameter(name, value):
     error = refuses(mlp(**{name: value}), trains("fit"), f"^{name} must be")
-    assert f"got {brief(value)}." in str(error)
+    assert f"got {short_repr(value)}." in str(error)
 
 
-@pytest.mark.parametrize("layer", ["a", None, 0.0, [0], np.array([0, 1]), {}, 10**5000], ids=brief)
+@pytest.mark.parametrize("layer", ["a", None, 0.0, [0], np.array([0, 1]), {}, 10**5000], ids=short_repr)
 def test_a_layer_that_is_no_whole_number_is_an_error_that_says_so(layer):
     refuses(fitted(), lambda clf: clf.hidden_activations(X, layer=layer), "^layer=.*2 hidden layer")
 

@@ -24,7 +24,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from skscratch import ScratchMLPClassifier, batches
 from skscratch.activations import ACTIVATIONS
 from skscratch.batches import compute_dtype
-from skscratch.team import Alone
+from skscratch.communicator import SingleProcess
 
 N, N_FEATURES = 23, 4
 # Whole numbers that every type below holds without rounding.
@@ -442,12 +442,12 @@ def test_the_whole_of_X_is_never_copied(dtype, layout, monkeypatch):
 
 @pytest.mark.parametrize("weights", [None, np.full(N, 3.0), np.full(N, 5e-324)])
 def test_all_members_of_a_team_weigh_in_one_unit(weights):
-    class Team(Alone):
-        def largest(self, number):
+    class Communicator(SingleProcess):
+        def max(self, number):
             return 2.0**1000
 
     rows = make_rows(WHOLE, make_y("binary", N), "binary", weights)
-    scaled = rows.scaled(Team())
+    scaled = rows.scaled(Communicator())
     if weights is not None and weights[0] < 1e-300:
         assert scaled.n_rows == 0  # as good as absent
     else:

@@ -280,9 +280,9 @@ def test_a_strong_penalty_on_wide_features_is_no_reason_to_complain():
 
 
 def test_guessing_has_the_loss_of_equal_probabilities():
-    assert LOSSES["multiclass"].guessing(5) == pytest.approx(np.log(5))
-    assert LOSSES["binary"].guessing(1) == pytest.approx(np.log(2))
-    assert LOSSES["multilabel"].guessing(3) == pytest.approx(3 * np.log(2))
+    assert LOSSES["multiclass"].loss_at_zero_logits(5) == pytest.approx(np.log(5))
+    assert LOSSES["binary"].loss_at_zero_logits(1) == pytest.approx(np.log(2))
+    assert LOSSES["multilabel"].loss_at_zero_logits(3) == pytest.approx(3 * np.log(2))
 
 
 @pytest.mark.parametrize(("dtype", "eta"), [(np.float32, 1e20), (np.float64, 1e155), (np.float64, 1e300)])

@@ -448,7 +448,7 @@ def test_fitting_sets_the_promised_attributes_and_no_parameter():
     promised = (
         "classes_ coefs_ intercepts_ alpha_ n_features_in_ n_layers_ n_outputs_ out_activation_ n_iter_ t_ "
         "loss_ loss_curve_ best_loss_ learning_rate_curve_ validation_loss_curve_ validation_scores_ "
-        "best_validation_score_ best_iter_ closing_loss_curve_"
+        "best_validation_score_ best_iter_ refit_loss_curve_"
     ).split()
     public = {name for name in vars(clf) if name.endswith("_") and not name.startswith("_")}
     assert public == set(promised)

@@ -191,7 +191,7 @@ def test_an_unfitted_network_is_an_error():
 def test_the_penalty_counts_the_rows_of_a_closing_course_too():
     X, y = make_data("multiclass", n=200)
     clf = ScratchMLPClassifier(4, early_stopping=True, random_state=0).fit(X, y)
-    assert clf.closing_loss_curve_
+    assert clf.refit_loss_curve_
     there = clf.to_sklearn()
     assert there.alpha == pytest.approx(clf.alpha_ * there.batch_size)
     assert clf.alpha_ != pytest.approx(3 / 200)

@@ -447,14 +447,14 @@ class Life(RuleBasedStateMachine):
         assert len(clf.loss_curve_) == n_losses + clf.n_iter_
         assert len(clf.learning_rate_curve_) == n_rates + (0 if clf.solver == "lbfgs" else clf.n_iter_)
         assert clf.n_iter_ <= clf.max_iter
-        assert len(clf.closing_loss_curve_ or []) <= clf.max_iter // 4
+        assert len(clf.refit_loss_curve_ or []) <= clf.max_iter // 4
         if clf.early_stopping:
             assert len(clf.validation_loss_curve_) == len(clf.validation_scores_) == len(clf.loss_curve_)
             assert clf.validation_scores_[clf.best_iter_ - 1] == clf.best_validation_score_
             assert clf.best_loss_ is None
         else:
             assert clf.validation_loss_curve_ is clf.validation_scores_ is clf.best_iter_ is None
-            assert clf.closing_loss_curve_ is None
+            assert clf.refit_loss_curve_ is None
             assert clf.best_loss_ == min(clf.loss_curve_, default=clf.loss_)
         self.check()
 

@@ -62,7 +62,7 @@ def test_another_seed_draws_other_weights():
 def test_a_signal_neither_dies_nor_explodes_on_its_way_through_ten_layers(activation):
     width, n = 200, 100
     network = make_network((width,) * 11 + (1,), activation, np.empty(10 * 201 * 200 + 201))
-    network.draw(np.random.default_rng(0))
+    network.initialize(np.random.default_rng(0))
     X = np.random.default_rng(1).normal(size=(width, n))
     work, Z = make_workspace(network, n), np.empty((1, n))
     network.forward(DenseInput(np.vstack([X, np.ones((1, n))])), work, Z)
@@ -73,7 +73,7 @@ def test_a_signal_neither_dies_nor_explodes_on_its_way_through_ten_layers(activa
 @pytest.mark.parametrize("name", sorted(ACTIVATIONS))
 def test_a_network_draws_by_the_family_of_its_activation(name):
     network = make_network((7, 5, 3), name)
-    network.draw(np.random.default_rng(2))
+    network.initialize(np.random.default_rng(2))
     W, b = np.empty((7, 5)), np.empty(5)
     draw_weights(ACTIVATIONS[name].init, W, b, np.random.default_rng(2))
     assert_array_equal(network.layers.W[0], W)

@@ -14,7 +14,7 @@ N = 8
 def link_and_losses(loss, scores, Y):
     """Return probabilities and losses of one batch; scores, Y and the result have one row per example."""
     Z, Y = np.array(scores.T, order="C"), np.array(Y.T, dtype=scores.dtype, order="C")
-    ones = loss.normaliser(len(Z), Z.dtype)
+    ones = loss.summing_matrix(len(Z), Z.dtype)
     P, s, out = (
         np.full_like(Z, np.nan),
         np.full((len(ones), Z.shape[1]), np.nan, Z.dtype),
@@ -129,7 +129,7 @@ def test_losses_of_a_block_of_batches_are_those_of_each_batch(kind):
     Y = np.stack([textbook_Y(make_y(kind, N, seed), kind) for seed in (0, 1)])
     apart = [link_and_losses(loss, *batch)[1] for batch in zip(scores, Y, strict=True)]
     Z, Y = np.array(scores.transpose(0, 2, 1), order="C"), np.array(Y.transpose(0, 2, 1), order="C")
-    ones = loss.normaliser(n_outputs, Z.dtype)
+    ones = loss.summing_matrix(n_outputs, Z.dtype)
     P, s, out = np.empty_like(Z), np.empty((2, len(ones), N)), np.empty((2, N))
     for k in range(2):
         loss.link(Z[k], ones, s[k], P[k])

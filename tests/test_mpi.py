@@ -25,12 +25,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skscratch import parallel
+from skscratch.alpha_selection import HIGHEST, LOWEST, leave_one_out_increase
 from skscratch.callbacks import ProgressPrinter
 from skscratch.losses import LOSSES
-from skscratch.parallel import Ranks, data_parallel
-from skscratch.penalty import HIGHEST, LOWEST, left_out
+from skscratch.parallel import MPICommunicator, data_parallel
 from skscratch.settings import rows_per_batch
-from skscratch.targets import Labels
+from skscratch.targets import ClassEncoding
 
 MPIEXEC = shutil.which("mpiexec", path=sysconfig.get_path("scripts")) or shutil.which("mpiexec")
 
@@ -155,7 +155,9 @@ def test_the_penalty_is_tuned_on_the_rows_of_all_ranks(ranks):
     for rank in range(SIZE):
         here = mpi_program.rows_of(rank)
         rows = make_rows(X[here], y[here], "multiclass")
-        gamma += omega[here] @ left_out(network, loss, rows, omega[here], len(y) / len(here), 3.0)
+        gamma += omega[here] @ leave_one_out_increase(
+            network, loss, rows, omega[here], len(y) / len(here), 3.0
+        )
     c = gamma / sum((W**2).sum() for W in one.coefs_)
     assert LOWEST < c < HIGHEST
     assert got["alpha_"] == pytest.approx(c / N, rel=1e-6)
@@ -598,7 +600,7 @@ def test_validation_rows_on_one_rank_only():
 def test_integer_labels_of_all_sizes_go_together(labels, others, dtype):
     def task(comm):
         here = (labels, others)[comm.rank]
-        return Ranks(comm).unite(Labels.of_classes(here, multilabel=False)).classes
+        return MPICommunicator(comm).union(ClassEncoding.from_classes(here, multilabel=False)).classes
 
     for classes in on_threads(2, task):
         assert classes.tolist() == sorted({*labels.tolist(), *others.tolist()})
@@ -631,7 +633,7 @@ def test_an_interrupt_in_a_team_is_an_error(params, monkeypatch):
     """The other ranks know nothing of it; as an error it ends them."""
     X, y = parts_of()[0]
 
-    class Elsewhere(Ranks):
+    class Elsewhere(MPICommunicator):
         size = property(lambda self: 2, lambda self, size: None)
 
     def interrupt(printer, report):
@@ -639,7 +641,7 @@ def test_an_interrupt_in_a_team_is_an_error(params, monkeypatch):
             raise KeyboardInterrupt
 
     monkeypatch.setattr(ProgressPrinter, "on_epoch_end", interrupt)
-    monkeypatch.setattr(parallel, "Ranks", Elsewhere)
+    monkeypatch.setattr(parallel, "MPICommunicator", Elsewhere)
     with data_parallel(small(verbose=1, **params), ThreadComm(Threads(1), 0)) as mlp:
         with pytest.raises(KeyboardInterrupt):
             mlp.set_params(max_iter=5).fit(X, y)

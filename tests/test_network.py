@@ -77,7 +77,7 @@ def test_forward_gives_the_textbooks_scores(activation):
 def test_prediction_gives_the_scores_of_training(activation):
     network, X = make_network(SIZES, activation), make_X(N, 3)
     work, Z = make_workspace(network, N), np.empty((2, N))
-    network.scores(dense_input(X), work, Z)
+    network.logits(dense_input(X), work, Z)
     assert_allclose(Z.T, scores_of(network, X)[0], rtol=1e-13, atol=1e-15)
 
 
@@ -156,7 +156,7 @@ def test_poison_reaches_every_buffer_and_spares_the_ones_that_meet_the_biases():
     network = make_network(SIZES, ["gelu", "tanh"])
     work = make_workspace(network, N)
     poison_workspace(work)
-    for buffer in (*work.z[1:], *work.slope[1:], *work.delta[1:], work.spare[1]):
+    for buffer in (*work.z[1:], *work.slope[1:], *work.delta[1:], work.scratch[1]):
         assert np.isnan(buffer).all()
     for a in work.a[1:]:
         assert_array_equal(a[-1], 1)
@@ -164,13 +164,13 @@ def test_poison_reaches_every_buffer_and_spares_the_ones_that_meet_the_biases():
 
 def test_only_activations_that_ask_for_a_spare_buffer_get_one():
     network = make_network((3, 5, 4, 2), ["tanh", "gelu"])
-    assert [spare is not None for spare in make_workspace(network, N).spare] == [False, False, True]
+    assert [scratch is not None for scratch in make_workspace(network, N).scratch] == [False, False, True]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_every_buffer_has_the_dtype_of_the_parameters(dtype):
     work = make_workspace(make_network(SIZES, "gelu", dtype=dtype), N)
-    for buffer in (*work.a[1:], *work.slope[1:], *work.spare[1:], *work.delta[1:]):
+    for buffer in (*work.a[1:], *work.slope[1:], *work.scratch[1:], *work.delta[1:]):
         assert buffer.dtype == dtype
 
 
@@ -242,7 +242,7 @@ def test_a_wrong_number_of_layers_is_named():
 
 def test_drawn_weights_suit_the_activation_that_follows_and_biases_are_zero():
     network = make_network((50, 40, 30, 20), ["relu", "tanh"])
-    network.draw(np.random.default_rng(0))
+    network.initialize(np.random.default_rng(0))
     # He for relu: sqrt(6 / 50);  Glorot for tanh: sqrt(6 / (40 + 30)), for the scores: sqrt(6 / (30 + 20))
     for W, bound in zip(network.layers.W, [(6 / 50) ** 0.5, (6 / 70) ** 0.5, (6 / 50) ** 0.5], strict=True):
         assert 0.99 * bound < np.abs(W).max() <= bound
@@ -252,6 +252,6 @@ def test_drawn_weights_suit_the_activation_that_follows_and_biases_are_zero():
 
 def test_the_same_generator_draws_the_same_weights_in_either_precision():
     double, single = make_network(SIZES, "relu"), make_network(SIZES, "relu", dtype=np.float32)
-    double.draw(np.random.default_rng(7))
-    single.draw(np.random.default_rng(7))
+    double.initialize(np.random.default_rng(7))
+    single.initialize(np.random.default_rng(7))
     assert_array_equal(double.theta.astype(np.float32), single.theta)

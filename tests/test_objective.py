@@ -142,8 +142,8 @@ def test_the_textbooks_gradient_agrees_with_a_numerical_one(kind):
 
 def test_the_numerical_witness_notices_a_wrong_slope(monkeypatch):
     class WrongTanh(type(ACTIVATIONS["tanh"])):
-        def forward_with_slope(self, z, slope, spare):
-            super().forward_with_slope(z, slope, spare)
+        def forward_with_slope(self, z, slope, scratch):
+            super().forward_with_slope(z, slope, scratch)
             slope *= 1 + 1e-5
 
     monkeypatch.setitem(ACTIVATIONS, "tanh", WrongTanh())
@@ -222,7 +222,7 @@ def test_a_weight_of_zero_counts_as_an_absent_row():
     network = make_network(sizes_of("multiclass"), "tanh")
     objective = make_objective(network, "multiclass", 0.2)
     there = weights > 0
-    with_zeros = make_rows(X, y, "multiclass", weights).only_positive()
+    with_zeros = make_rows(X, y, "multiclass", weights).with_positive_weights()
     without = make_rows(X[there], y[there], "multiclass", weights[there])
     (J, g), (J_without, g_without) = (
         objective.value_and_gradient(make_batches(rows, 3, "multiclass", network))

@@ -404,12 +404,12 @@ LARGE = 2**60 + np.arange(3)
 
 
 @pytest.mark.parametrize(
-    ("of_classes", "of_y"), [(np.int64, np.uint64), (np.uint64, np.int64), (np.uint64, np.uint64)]
+    ("dtype_of_classes", "dtype_of_y"), [(np.int64, np.uint64), (np.uint64, np.int64), (np.uint64, np.uint64)]
 )
-def test_large_labels_of_another_integer_type_are_told_apart(of_classes, of_y):
+def test_large_labels_of_another_integer_type_are_told_apart(dtype_of_classes, dtype_of_y):
     X, y = data()
     same = trained_in_parts(mlp(), X, LARGE[y], 3, LARGE)
-    other = trained_in_parts(mlp(), X, LARGE[y].astype(of_y), 3, LARGE.astype(of_classes))
+    other = trained_in_parts(mlp(), X, LARGE[y].astype(dtype_of_y), 3, LARGE.astype(dtype_of_classes))
     np.testing.assert_array_equal(other.predict_proba(X), same.predict_proba(X))
     assert other.predict(X).tolist() == same.predict(X).tolist()
     assert len(set(other.predict(X).tolist())) == 3
@@ -449,7 +449,7 @@ def test_reading_labels_in_two_threads_at_once_leaves_the_filters_of_warnings_as
         check(y)
 
     def read(_):
-        answers = targets.Answers.read(np.arange(60), part=True)
+        answers = targets.CheckedTarget.read(np.arange(60), part=True)
         if current_thread() is arrived[0]:
             first_is_done.set()
         return answers

@@ -18,14 +18,14 @@ def test_a_quarter_of_the_epochs_is_kept_for_a_closing_course_on_all_rows(learni
     X, y = data()
     clf = annealed(learning_rate=learning_rate).fit(X, y)
     assert clf.n_iter_ == len(clf.loss_curve_) == len(clf.validation_scores_) == 15
-    assert len(clf.closing_loss_curve_) == 5
+    assert len(clf.refit_loss_curve_) == 5
     assert clf.t_ == 15 * 90 + 5 * 120
 
 
 def test_where_patience_is_spent_early_the_closing_course_is_no_longer_than_the_search():
     X, y = data()
     clf = annealed(max_iter=400, n_iter_no_change=2, scoring=scripted_scores([0.3, 0.2, 0.1])).fit(X, y)
-    assert clf.n_iter_ == len(clf.closing_loss_curve_) == 3
+    assert clf.n_iter_ == len(clf.refit_loss_curve_) == 3
     assert clf.best_iter_ == 1
 
 
@@ -40,14 +40,14 @@ def test_the_closing_course_is_a_new_training_from_the_best_epoch_on(params):
     # With a warm start to come there is no closing course, so it can be taken by hand.
     by_hand = annealed(**params, warm_start=True, max_iter=15).fit(X, y)
     assert by_hand.best_iter_ == clf.best_iter_
-    assert by_hand.closing_loss_curve_ is None
+    assert by_hand.refit_loss_curve_ is None
     by_hand._training_state["memory"] = {}
     rate = by_hand.learning_rate_init / 2
     by_hand.set_params(early_stopping=False, learning_rate="cosine", learning_rate_init=rate, max_iter=5)
     # Of "auto" the closing course takes over what the judged one has found.
     by_hand.set_params(alpha=clf.alpha_).fit(X, y)
     assert_same_bits(clf, by_hand)
-    assert clf.closing_loss_curve_ == by_hand.loss_curve_[15:]
+    assert clf.refit_loss_curve_ == by_hand.loss_curve_[15:]
 
 
 @pytest.mark.parametrize(
@@ -64,14 +64,14 @@ def test_the_closing_course_is_a_new_training_from_the_best_epoch_on(params):
 def test_otherwise_the_best_epoch_is_the_last_word(params):
     X, y = data()
     clf = annealed(**params).fit(X, y)
-    assert clf.closing_loss_curve_ is None
+    assert clf.refit_loss_curve_ is None
     assert clf.n_iter_ == clf.max_iter
 
 
 def test_given_validation_rows_are_never_trained_on():
     X, y = data()
     clf = annealed().fit(X[:90], y[:90], X_val=X[90:], y_val=y[90:])
-    assert clf.closing_loss_curve_ is None
+    assert clf.refit_loss_curve_ is None
     assert clf.best_validation_score_ == pytest.approx(-log_loss(y[90:], clf.predict_proba(X[90:])))
 
 
@@ -82,7 +82,7 @@ def test_what_follows_a_closing_course_counts_on_from_the_judged_epochs():
     assert len(clf.validation_scores_) == len(clf.loss_curve_) == 19
     assert 15 < clf.best_iter_ <= 19
     assert clf.validation_scores_[clf.best_iter_ - 1] == clf.best_validation_score_
-    assert clf.closing_loss_curve_ is None
+    assert clf.refit_loss_curve_ is None
 
 
 @pytest.mark.parametrize("epochs", [15, 17], ids=["at once", "after two epochs"])
@@ -101,7 +101,7 @@ def test_an_interrupt_of_the_closing_course_keeps_whole_epochs(epochs, monkeypat
     with pytest.warns(UserWarning, match=rf"interrupted after {epochs} epoch"):
         clf.fit(X, y)
     assert clf.n_iter_ == 15
-    assert len(clf.closing_loss_curve_ or []) == epochs - 15
+    assert len(clf.refit_loss_curve_ or []) == epochs - 15
     monkeypatch.undo()
     if epochs == 15:
         assert_same_bits(clf, annealed(warm_start=True, max_iter=15).fit(X, y))

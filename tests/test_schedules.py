@@ -9,7 +9,7 @@ import pytest
 from builders import make_state, small_trainer
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skscratch.checks import brief
+from skscratch.checks import short_repr
 from skscratch.schedules import Adaptive, Constant, Cosine, InverseScaling, OneCycle, UserSchedule
 
 
@@ -285,8 +285,10 @@ def test_a_function_may_return_any_kind_of_number(good):
 
 
 @pytest.mark.parametrize(
-    "bad", [10**400, -(10**400), 10**5000, None, "0.5", {}, np.ones(1), [0.5], 1j], ids=brief
+    "bad", [10**400, -(10**400), 10**5000, None, "0.5", {}, np.ones(1), [0.5], 1j], ids=short_repr
 )
 def test_a_function_that_returns_no_number_is_an_error_that_shows_it(bad):
-    with pytest.raises(ValueError, match=rf"learning_rate\(0\) returned {re.escape(brief(bad))}; .* finite"):
+    with pytest.raises(
+        ValueError, match=rf"learning_rate\(0\) returned {re.escape(short_repr(bad))}; .* finite"
+    ):
         UserSchedule(4, lambda f: bad).factor(0)

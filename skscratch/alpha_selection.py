@@ -50,7 +50,7 @@ MOST_OUTPUTS = 16  # whose tangents stand for those of all outputs
 LOWEST, HIGHEST = INITIAL_PRIOR_PRECISION / 6, INITIAL_PRIOR_PRECISION * 4
 
 
-class Tuning:
+class AlphaSelection:
     """Sets the strength of the penalty by MacKay's equation, after one epoch of a course.
 
     Parameters
@@ -79,25 +79,27 @@ class Tuning:
         N = batches.effective_size
         if N < FEWEST_ROWS:
             return
-        gamma = N * self._mean_rise(objective.loss, batches)
+        gamma = N * self._mean_increase(objective.loss, batches)
         squares = objective.squared_weights()
         if np.isfinite(gamma) and squares:
             state.prior_precision = float(np.clip(gamma / squares, LOWEST, HIGHEST))
             objective.set_alpha(state.prior_precision / N)
 
-    def _mean_rise(self, loss: Loss, batches: Batches) -> float:
+    def _mean_increase(self, loss: Loss, batches: Batches) -> float:
         """Return what the loss of a row rises by when it is left out, in the mean."""
         rise, total = 0.0, 0.0
-        rows, team, N = batches.distinct, batches.team, batches.effective_size
-        n_team_rows, weight_sum = team.total(rows.n_rows, rows.weight_sum)
+        rows, communicator, N = batches.distinct, batches.communicator, batches.effective_size
+        n_global_rows, weight_sum = communicator.sum(rows.n_rows, rows.weight_sum)
         if rows.n_rows:
             sample = draw_sample(rows, self._state.rng)
             omega = np.ones(sample.n_rows) if sample.own_weights is None else sample.own_weights
             omega = omega * (N / weight_sum)
-            stands_for = n_team_rows / sample.n_rows
-            rises = left_out(self._network, loss, sample, omega, stands_for, self._state.prior_precision)
+            stands_for = n_global_rows / sample.n_rows
+            rises = leave_one_out_increase(
+                self._network, loss, sample, omega, stands_for, self._state.prior_precision
+            )
             rise, total = float(omega.dot(rises)), float(omega.sum())
-        rise, total = team.total(rise, total)
+        rise, total = communicator.sum(rise, total)
         return rise / total
 
 
@@ -109,7 +111,7 @@ def draw_sample(rows: Rows, rng: np.random.Generator) -> Rows:
     return replace(rows, index=chosen if rows.index is None else rows.index[chosen])
 
 
-def left_out(
+def leave_one_out_increase(
     network: Network, loss: Loss, rows: Rows, omega: NDArray, stands_for: float, c: float
 ) -> NDArray:
     """Return what each row's loss rises by when the network has to do without the row.
@@ -129,7 +131,7 @@ def left_out(
     batch = _whole(rows, loss, network)
     network.forward(batch.x, batch.work, batch.Z)
     Z, Y = batch.Z.astype(np.float64), batch.Y.astype(np.float64)
-    P, before = _judge(loss, Z, Y)
+    P, before = _probabilities_and_losses(loss, Z, Y)
     # Confident rows have no curvature to speak of; with the floor their h / S^2 is still a number.
     S = np.sqrt(np.maximum(stands_for * omega * loss.curvature(P), 1e-12))
     SKS = tangent_kernel(network, batch) * S * S[:, np.newaxis]
@@ -138,7 +140,7 @@ def left_out(
     lam, V = np.linalg.eigh(SKS)
     lam = np.maximum(lam, 0)
     h, rest = V**2 @ (lam / (lam + c)), V**2 @ (c / (lam + c))
-    _, after = _judge(loss, Z - omega * (Y - P) * (h / S**2) / rest, Y)
+    _, after = _probabilities_and_losses(loss, Z - omega * (Y - P) * (h / S**2) / rest, Y)
     return after - before
 
 
@@ -169,10 +171,10 @@ def _whole(rows: Rows, loss: Loss, network: Network) -> Batch:
     return batch
 
 
-def _judge(loss: Loss, Z: NDArray, Y: NDArray) -> tuple[NDArray, NDArray]:
+def _probabilities_and_losses(loss: Loss, Z: NDArray, Y: NDArray) -> tuple[NDArray, NDArray]:
     """Return the probabilities and the losses of scores; Z and Y stay as they are."""
     Z, Y, P, losses = Z.copy(), Y.copy(), np.empty_like(Z), np.empty(Z.shape[1])
-    ones = loss.normaliser(len(Z), Z.dtype)
+    ones = loss.summing_matrix(len(Z), Z.dtype)
     s = np.empty((len(ones), Z.shape[1]))
     loss.link(Z, ones, s, P)
     loss.losses(Z, s, Y, out=losses)

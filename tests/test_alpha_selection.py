@@ -26,23 +26,23 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from skscratch import ScratchMLPClassifier, penalty, training
+from skscratch import ScratchMLPClassifier, alpha_selection, training
 from skscratch.activations import ACTIVATIONS
-from skscratch.losses import LOSSES
-from skscratch.penalty import (
+from skscratch.alpha_selection import (
     FEWEST_ROWS,
     HIGHEST,
     LOWEST,
     MOST_OUTPUTS,
     MOST_ROWS,
-    Tuning,
+    AlphaSelection,
     draw_sample,
-    left_out,
+    leave_one_out_increase,
     tangent_kernel,
 )
+from skscratch.losses import LOSSES
 from skscratch.rows import Rows
 from skscratch.stopping import Checkpoint
-from skscratch.targets import Answers, Labels
+from skscratch.targets import CheckedTarget, ClassEncoding
 
 KINDS = ["binary", "multiclass", "multilabel"]
 
@@ -101,7 +101,7 @@ def test_a_row_is_left_out_as_in_the_textbook(kind, c):
     ones = np.ones(23)
     for stands_for in (1, 7):
         expected = textbook.without_each_row(twin, X, Y, ones, c, stands_for)
-        rises = left_out(network, LOSSES[kind], rows, ones, stands_for, c)
+        rises = leave_one_out_increase(network, LOSSES[kind], rows, ones, stands_for, c)
         np.testing.assert_allclose(rises, expected, rtol=1e-5, atol=1e-8)
 
 
@@ -109,7 +109,7 @@ def test_a_row_is_left_out_as_in_the_textbook(kind, c):
 def test_a_row_is_left_out_with_all_its_weight(kind):
     omega = np.linspace(0.05, 4, 23)
     network, twin, rows, X, Y = problem(kind, weights=omega)
-    rises = left_out(network, LOSSES[kind], rows, omega, 1.0, 3.0)
+    rises = leave_one_out_increase(network, LOSSES[kind], rows, omega, 1.0, 3.0)
     expected = textbook.without_each_row(twin, X, Y, omega, 3.0)
     np.testing.assert_allclose(rises, expected, rtol=1e-5, atol=1e-8)
 
@@ -117,7 +117,7 @@ def test_a_row_is_left_out_with_all_its_weight(kind):
 def test_rows_without_curvature_lose_nothing_if_they_are_right():
     network, twin, rows, X, Y = problem("binary", hidden=())
     network.theta *= 1e4
-    rises = left_out(network, LOSSES["binary"], rows, np.ones(23), 1.0, 3.0)
+    rises = leave_one_out_increase(network, LOSSES["binary"], rows, np.ones(23), 1.0, 3.0)
     right = ((textbook.forward(twin, X)[0][-1] > 0) == Y)[:, 0]
     assert 5 < right.sum() < 18
     np.testing.assert_allclose(rises[right], 0, atol=1e-12)
@@ -129,7 +129,10 @@ def test_some_outputs_stand_for_many():
     sizes = (3, 4, n_outputs)
     X, theta = make_X(9, 3), make_theta(sizes)
     rows = Rows(
-        X, Labels.of_classes(np.arange(n_outputs), multilabel=False).encode(Answers.read(np.arange(9)))
+        X,
+        ClassEncoding.from_classes(np.arange(n_outputs), multilabel=False).encode(
+            CheckedTarget.read(np.arange(9))
+        ),
     )
     J = textbook.tangents(textbook_network(sizes, "tanh", theta, "multiclass"), X)[:, ::3]
     expected = np.einsum("icp,jcp->ij", J, J) / J.shape[1]
@@ -160,7 +163,7 @@ def test_leaving_out_is_what_training_without_the_row_comes_to(n_classes):
     kind = "binary" if n_classes == 2 else "multiclass"
     network = make_network((4, N_OUTPUTS[kind]), "tanh", np.zeros(5 * N_OUTPUTS[kind]))
     network.layers.W[0][...], network.layers.b[0][...] = whole.coef_.T, whole.intercept_
-    rises = left_out(network, LOSSES[kind], make_rows(X, y, kind), np.ones(n), 1.0, c)
+    rises = leave_one_out_increase(network, LOSSES[kind], make_rows(X, y, kind), np.ones(n), 1.0, c)
     # Biases are not penalised in truth, and the classes of softmax do have to do with each other.
     assert rises.mean() == pytest.approx(truth, rel=0.1)
 
@@ -191,7 +194,7 @@ def test_leaving_out_heavy_rows_and_copies_is_what_training_without_them_comes_t
     each = np.repeat(np.arange(n), k if copied else 1)
     rows = make_rows(X[each], y[each], "binary", None if copied else k.astype(float))
     batches = make_batches(rows, 8, "binary", network)
-    Tuning(network, state, 6, 1).end_epoch(objective, batches)
+    AlphaSelection(network, state, 6, 1).end_epoch(objective, batches)
     assert state.prior_precision == pytest.approx(gamma / (whole.coef_**2).sum(), rel=0.1)
     assert objective.alpha == pytest.approx(state.prior_precision / N, rel=1e-12)
 
@@ -206,7 +209,7 @@ def tune(kind="multiclass", n=23, weights=None, precision=3.0, due=4, epoch=3, s
     state.epoch, state.prior_precision = epoch, precision
     objective = make_objective(network, kind, alpha=0.1)
     batches = make_batches(rows, 4, kind, network)
-    Tuning(network, state, n_epochs=6, due=due).end_epoch(objective, batches)
+    AlphaSelection(network, state, n_epochs=6, due=due).end_epoch(objective, batches)
     return state, objective, twin, X, Y
 
 
@@ -229,7 +232,7 @@ def test_copies_are_left_out_together_as_in_the_textbook(kind):
     rows = make_rows(X[copied], make_y(kind, n)[copied], kind)
     state, objective = make_state(), make_objective(network, kind, alpha=0.1)
     batches = make_batches(rows, 4, kind, network)
-    Tuning(network, state, 6, 1).end_epoch(objective, batches)
+    AlphaSelection(network, state, 6, 1).end_epoch(objective, batches)
     expected = textbook.precision(twin, X[copied], Y[copied], np.ones(len(copied)), 3.0)
     assert LOWEST < expected < HIGHEST
     assert state.prior_precision == pytest.approx(expected, rel=1e-5)
@@ -260,7 +263,7 @@ def test_it_keeps_within_its_bounds():
         network.theta *= scale
         state, objective = make_state(), make_objective(network, "binary", alpha=0.1)
         batches = make_batches(rows, 4, "binary", network)
-        Tuning(network, state, 6, 1).end_epoch(objective, batches)
+        AlphaSelection(network, state, 6, 1).end_epoch(objective, batches)
         assert state.prior_precision == bound
         assert objective.alpha == pytest.approx(bound / 23, rel=1e-12)
 
@@ -270,7 +273,7 @@ def test_a_network_without_weights_keeps_its_penalty():
     network.theta[...] = 0
     state, objective = make_state(), make_objective(network, "binary", alpha=0.1)
     batches = make_batches(rows, 4, "binary", network)
-    Tuning(network, state, 6, 1).end_epoch(objective, batches)
+    AlphaSelection(network, state, 6, 1).end_epoch(objective, batches)
     assert (state.prior_precision, objective.alpha) == (3.0, 0.1)
 
 
@@ -280,7 +283,7 @@ def test_where_the_products_of_rows_overflow_the_penalty_is_kept():
     state, objective = make_state(), make_objective(network, "binary", alpha=0.1)
     batches = make_batches(rows, 4, "binary", network)
     with np.errstate(over="ignore", invalid="ignore"):
-        Tuning(network, state, 6, 1).end_epoch(objective, batches)
+        AlphaSelection(network, state, 6, 1).end_epoch(objective, batches)
     assert (state.prior_precision, objective.alpha) == (3.0, 0.1)
 
 
@@ -297,7 +300,7 @@ def test_of_many_rows_a_sample_is_drawn():
 def test_a_sample_stands_for_all_rows(monkeypatch):
     # Two hundred rows of a network with few parameters: half of them tell as much as all.
     whole, *_ = tune(n=200, hidden=(2,))
-    monkeypatch.setattr(penalty, "MOST_ROWS", 100)
+    monkeypatch.setattr(alpha_selection, "MOST_ROWS", 100)
     samples = [tune(n=200, hidden=(2,), seed=seed)[0].prior_precision for seed in range(20)]
     assert len(set(samples)) == 20
     assert np.mean(samples) == pytest.approx(whole.prior_precision, rel=0.1)
@@ -396,7 +399,7 @@ def test_the_closing_course_takes_it_over_for_all_rows():
     clf = ScratchMLPClassifier(
         5, early_stopping=True, validation_fraction=0.25, n_iter_no_change=np.inf, random_state=0
     ).fit(X, y)
-    assert clf.closing_loss_curve_
+    assert clf.refit_loss_curve_
     # A warm start has no closing course: the same epochs end with the penalty of the training rows.
     judged = clone(clf).set_params(warm_start=True, max_iter=clf.n_iter_).fit(X, y)
     assert judged.validation_scores_ == clf.validation_scores_
@@ -405,7 +408,7 @@ def test_the_closing_course_takes_it_over_for_all_rows():
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_dropout_has_no_part_in_it(monkeypatch):
-    monkeypatch.setattr(penalty, "HIGHEST", np.inf)
+    monkeypatch.setattr(alpha_selection, "HIGHEST", np.inf)
     X, y = digits(100)
     still, dropped = (
         ScratchMLPClassifier(5, dropout=rate, learning_rate_init=1e-12, random_state=0).fit(X, y)

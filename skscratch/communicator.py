@@ -19,34 +19,34 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from .targets import Labels
+from .targets import ClassEncoding
 
 
-class Team(Protocol):
+class Communicator(Protocol):
     """What training asks of a team. Each question is put by all members, in the same order."""
 
     rank: int
     size: int
 
-    def check(self, parameters: Mapping[str, Any], **optional: Any) -> None:
+    def check_agreement(self, parameters: Mapping[str, Any], **optional: Any) -> None:
         """Raise, on all members, unless they can train together.
 
         They must bring the same parameters of the estimator, and pass the same of the optional arrays.
         """
 
-    def unite(self, labels: Labels) -> Labels:
+    def union(self, encoding: ClassEncoding) -> ClassEncoding:
         """Return the labels that any member has seen."""
 
-    def agree(self, theta: NDArray, state: Mapping[str, Any], labels: Labels) -> None:
+    def broadcast(self, theta: NDArray, state: Mapping[str, Any], encoding: ClassEncoding) -> None:
         """Overwrite theta, and the optimizer's vectors in the state, with the first member's."""
 
-    def total(self, *numbers: float) -> tuple[Any, ...]:
+    def sum(self, *numbers: float) -> tuple[Any, ...]:
         """Return the sum over all members of each number; whole numbers stay whole."""
 
-    def largest(self, number: float) -> float:
+    def max(self, number: float) -> float:
         """Return the largest of all members' numbers."""
 
-    def average(self, gradient: NDArray, n_rows: int) -> int:
+    def average_gradient(self, gradient: NDArray, n_rows: int) -> int:
         """Turn the mean gradient of n_rows rows into that of the joint batch, and return how many that has.
 
         gradient <- sum_r n_r g_r / sum_r n_r
@@ -55,33 +55,33 @@ class Team(Protocol):
         """
 
 
-class Alone:
+class SingleProcess:
     """The team of one process."""
 
     rank = 0
     size = 1
 
-    def check(self, parameters: Mapping[str, Any], **optional: Any) -> None:
+    def check_agreement(self, parameters: Mapping[str, Any], **optional: Any) -> None:
         """Nobody else has parameters."""
 
-    def unite(self, labels: Labels) -> Labels:
+    def union(self, encoding: ClassEncoding) -> ClassEncoding:
         """There are no other labels."""
-        return labels
+        return encoding
 
-    def agree(self, theta: NDArray, state: Mapping[str, Any], labels: Labels) -> None:
+    def broadcast(self, theta: NDArray, state: Mapping[str, Any], encoding: ClassEncoding) -> None:
         """Nobody disagrees."""
 
-    def total(self, *numbers: float) -> tuple[Any, ...]:
+    def sum(self, *numbers: float) -> tuple[Any, ...]:
         """The numbers are the sums."""
         return numbers
 
-    def largest(self, number: float) -> float:
+    def max(self, number: float) -> float:
         """The number is the largest."""
         return number
 
-    def average(self, gradient: NDArray, n_rows: int) -> int:
+    def average_gradient(self, gradient: NDArray, n_rows: int) -> int:
         """The gradient is the mean."""
         return n_rows
 
 
-ALONE = Alone()
+SINGLE_PROCESS = SingleProcess()
