@@ -1,18 +1,19 @@
-"""Train the same nets with skscratch, scikit-learn, PyTorch and JAX, side by side.
+"""Train the same networks with skscratch, scikit-learn, PyTorch and JAX, side by side.
 
     python benchmarks/compare.py [--rounds 5] [--limit 60] [--workloads NAME,NAME]
                                  [--threads 1|all|both] [--data FOLDER] [--markdown FILE]
 
-For each workload every tool trains once to warm up (JAX compiles here) and then once a round, in
-turns, so that a busy moment of the machine hits all of them. What counts is the ratio of two times
-of the same round; the table holds medians and quartiles of these ratios. Every tool's final loss
-on the training rows stands beside its ratio: equal work, not less.
+For each workload, every tool trains once to warm up (JAX compiles here) and then once per round, in
+turns, so a busy moment of the machine affects all of them. The results are ratios of two times of the
+same round; the table shows their medians and quartiles. The final loss on the training rows stands
+beside each ratio. All tools take the same number of steps. Their losses differ because each draws its
+own initial weights and order of rows, and because scikit-learn's initial weights are smaller.
 
-Each setting of the threads runs in a process of its own. With one thread, BLAS and OpenMP are told
-so before they load, and the process is bound to one core, which is the one switch that JAX obeys;
-there the clock is the processor time of the process, which other programs on the machine disturb
-least. With all threads it is the time that passes. A busy machine distorts that one: threads wait
-for each other, so a tool that shares out its work suffers most. The report names the load.
+Each setting of the threads runs in its own process. With one thread, environment variables limit BLAS
+and OpenMP before they load, and the process is bound to one core, since JAX obeys no other limit. The
+clock is then the CPU time of the process, which other programs disturb least. With all threads, it is
+wall-clock time. A busy machine distorts it: threads wait for each other, so tools that use several
+threads lose most. The report names the load.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from workloads import WORKLOADS, Workload
 
 Clock = Callable[[], float]
 
-# After its work a pool of threads spins for a moment: the next tool starts when that is over.
+# A thread pool spins for a moment after its work; the next tool waits for it to stop.
 PAUSE = 0.1
 
 LIBRARIES = {"PyTorch": "torch", "JAX": "jax", "TensorFlow": "tensorflow"}
@@ -58,7 +59,7 @@ ONE_THREAD = {
         "TF_NUM_INTEROP_THREADS",
     ]
 }
-# Variables that change what BLAS and its peers do: the report names those that are set.
+# Variables that change what BLAS and the other libraries do; the report names those that are set.
 TELLING_PREFIXES = ("BLIS_", "GOMP_", "JAX_", "MKL_", "OMP_", "OPENBLAS_", "VECLIB_", "XLA_")
 
 
@@ -98,7 +99,9 @@ def _names(text: str) -> list[Workload]:
     known = {workload.name: workload for workload in WORKLOADS}
     unknown = [name for name in text.split(",") if name not in known]
     if unknown:
-        raise argparse.ArgumentTypeError(f"no workload is called {', '.join(unknown)}")
+        raise argparse.ArgumentTypeError(
+            f"unknown workloads {', '.join(unknown)}; there are {', '.join(known)}"
+        )
     return [known[name] for name in text.split(",")]
 
 
@@ -109,7 +112,7 @@ def run_in_child(setting: str) -> dict[str, Any]:
         variables |= ONE_THREAD
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "result.json"
-        # Repeated options: the last one holds.
+        # Of repeated options, the last one counts.
         command = [sys.executable, *sys.argv, "--threads", setting, "--measure", str(path)]
         subprocess.run(command, env=variables, check=True)
         return json.loads(path.read_text())
@@ -124,7 +127,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     clock = time.process_time if one_thread else time.perf_counter
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-    # Fixed epochs are wanted here; scikit-learn warns that more would be better.
+    # The number of epochs is fixed here; scikit-learn warns that it has not converged.
     warnings.simplefilter("ignore", ConvergenceWarning)
     installed = {
         tool for tool in TOOLS["fit"] if tool not in LIBRARIES or importlib.util.find_spec(LIBRARIES[tool])
@@ -132,11 +135,11 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     results = {
         workload.name: measure_workload(workload, arguments, clock, installed)
         for workload in arguments.workloads
-        if not (one_thread and workload.kind == "search")  # two processes are its point
+        if not (one_thread and workload.kind == "search")  # a search runs two processes
     }
     return {
         "threads": 1 if one_thread else count_cores(),
-        "clock": "processor time" if one_thread else "time passed",
+        "clock": "CPU time" if one_thread else "wall-clock time",
         "load": load,
         "environment": environment(),
         "data": "real MNIST" if arguments.data else "random images in the shape of MNIST",
@@ -153,14 +156,14 @@ def measure_workload(
     problem = workload.load(arguments.data)
     runs: dict[str, Callable[[], Any]] = {}
     losses: dict[str, float | None] = {}
-    leave_one_out_increase: dict[str, str] = {}
+    left_out: dict[str, str] = {}
     for tool, prepare in TOOLS[workload.kind].items():
         if tool not in installed:
             continue
         try:
             runs[tool] = prepare(problem)
         except LeftOut as reason:
-            leave_one_out_increase[tool] = str(reason)
+            left_out[tool] = str(reason)
             continue
         result = runs[tool]()
         check_dtype(problem, result)
@@ -170,14 +173,14 @@ def measure_workload(
     start = time.perf_counter()
     for i in range(arguments.rounds):
         if i and time.perf_counter() - start > arguments.limit:
-            print(f"{workload.name}: only {i} rounds", file=sys.stderr)
+            print(f"{workload.name}: stopped after {i} rounds", file=sys.stderr)
             break
         first = i % len(tools)
         for tool in tools[first:] + tools[:first]:
             seconds[tool].append(time_one(runs[tool], clock))
     count = workload.count(problem)
     mine = 1e3 * statistics.median(seconds[OURS]) / count
-    print(f"{workload.name}: {mine:.4g} ms a {workload.unit}", file=sys.stderr, flush=True)
+    print(f"{workload.name}: {mine:.4g} ms per {workload.unit}", file=sys.stderr, flush=True)
     return {
         "title": workload.title,
         "dtype": workload.dtype,
@@ -185,7 +188,7 @@ def measure_workload(
         "count": count,
         "seconds": seconds,
         "losses": losses,
-        "left_out": leave_one_out_increase,
+        "left_out": left_out,
     }
 
 
@@ -204,7 +207,7 @@ def count_cores() -> int:
 
 
 def environment() -> dict[str, Any]:
-    """What a reader must know to compare this table with another."""
+    """Return what a reader must know to compare this table with another."""
     versions = {"Python": platform.python_version()}
     for name in VERSIONS_OF:
         if importlib.util.find_spec(name):

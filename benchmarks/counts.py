@@ -1,21 +1,21 @@
-"""Counts that do not wobble: the same on a busy and on an idle machine.
+"""Count operations and allocations: the counts are the same on a busy and on an idle machine.
 
     python benchmarks/counts.py [--check FILE] [--record FILE]
 
-The cost of one step of `fit` on dense float32 rows, for some nets:
+It counts the cost of one step of `fit` on dense float32 rows, for some networks:
 
-- NumPy calls: functions, ufuncs and methods of arrays called by skscratch. Operators between
-  arrays are not calls, they show among the instructions.
-- instructions: bytecodes that the interpreter executed in skscratch.
-- large allocations: source lines that allocated at least one number for each row of the batch.
-- and for the whole fit: the most memory in use beyond X and y, what is left of it afterwards, and
-  the size of the weights to compare with.
+- NumPy calls: functions, ufuncs and methods of arrays that skscratch calls. Operators between arrays
+  are not calls; they count as instructions.
+- instructions: bytecodes that the interpreter executes in skscratch.
+- large allocations: source lines that allocate at least one number for each row of the batch.
 
-A count per step is the difference between a fit with many steps and one with fewer, over the
-difference in steps, so that nothing that is paid once per call or per epoch is in it. `--record`
-writes the counts to a file, `--check` compares with such a file and fails where one grew by more
-than 5 %. Counts depend on the versions of Python, NumPy and scikit-learn: a file from others is
-not compared.
+For the whole fit, it measures the peak of memory beyond X and y, the memory that remains afterwards,
+and the size of the weights for comparison.
+
+A count per step is the difference between a fit with many steps and one with fewer, divided by the
+difference in steps. So it excludes costs per call or per epoch. `--record` writes the counts to a file.
+`--check` compares with such a file and fails if a count grew by more than 5 %. Counts depend on the
+versions of Python, NumPy and scikit-learn; a file from other versions is not compared.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ TOLERANCE = 1.05
 
 @dataclass(frozen=True)
 class Net:
-    """A net, and the two numbers of batches that are compared."""
+    """A network, and the two numbers of batches that are compared."""
 
     name: str
     n_features: int
@@ -65,7 +65,7 @@ class Net:
         return X, np.arange(n) % self.n_classes
 
     def fit(self, X: NDArray, y: NDArray) -> Any:
-        # Not at the top of the file: the calls of NumPy are counted from the import on.
+        # Imported here, because NumPy's calls must be counted from the import on.
         from skscratch import ScratchMLPClassifier
 
         model = ScratchMLPClassifier(
@@ -91,7 +91,7 @@ CALLS, INSTRUCTIONS, ALLOCATIONS, MEMORY = (
 TINY = Net("2-5-3, batch 100", 2, (5,), 3, 100, 128, 256)
 SMALL = Net("64-32-10, batch 32", 64, (32,), 10, 32, 128, 256)
 MEDIUM = Net("784-100-10, batch 200", 784, (100,), 10, 200, 10, 20)
-# A vector of this batch is larger than NumPy's own buffers for casting: only real ones are counted.
+# A vector of this batch is larger than NumPy's own casting buffers, so these are not counted.
 LONG = Net("54-100-7, batch 65536", 54, (100,), 7, 65536, 2, 4)
 COUNTS = [
     (TINY, CALLS),
@@ -106,7 +106,7 @@ COUNTS = [
 
 
 def count_per_step(net: Net, counting: Callable[[], Any]) -> Counter[str]:
-    """What one step adds to the counter that the context manager `counting` yields."""
+    """Return what one step adds to the counter that the context manager `counting` yields."""
     totals = []
     with counting() as counter:
         net.fit(*net.data(net.few))  # lazy imports and caches
@@ -124,7 +124,7 @@ def count_per_step(net: Net, counting: Callable[[], Any]) -> Counter[str]:
 
 
 class CountedFunction:
-    """Stands in for a NumPy function and counts the calls that come from the package."""
+    """Replaces a NumPy function and counts the calls from the package."""
 
     def __init__(self, name: str, function: Any, counter: Counter[str]) -> None:
         self._name, self._function, self._counter = name, function, counter
@@ -140,12 +140,12 @@ class CountedFunction:
 
 @contextmanager
 def numpy_calls() -> Iterator[Counter[str]]:
-    """Count functions through stand-ins in the module numpy, methods through the profiler.
+    """Count functions by replacing them in the module numpy, and methods by the profiler.
 
-    The package must not have been imported before: it may keep functions under names of its own.
+    The package must not be imported before, since it may keep references to functions.
     """
     if PACKAGE in sys.modules:
-        raise RuntimeError(f"{PACKAGE} is imported already.")
+        raise RuntimeError(f"{PACKAGE} is already imported; count its calls in a new process.")
     counter: Counter[str] = Counter()
     originals = {name: value for name, value in vars(np).items() if _is_function(value)}
     for name, function in originals.items():
@@ -213,7 +213,7 @@ def instructions() -> Iterator[Counter[str]]:
 
 
 def large_allocations(n_bytes: int) -> Callable[[], Any]:
-    """Count the lines of the package during which memory rose by n_bytes, if only for a moment."""
+    """Count the lines of the package during which memory rose by n_bytes, even briefly."""
 
     @contextmanager
     def counting() -> Iterator[Counter[str]]:
@@ -224,11 +224,11 @@ def large_allocations(n_bytes: int) -> Callable[[], Any]:
             nonlocal place, before
             if not _is_ours(frame):
                 return None
-            # From the event before to this one, the line `place` was running.
+            # Between the previous event and this one, the line `place` was running.
             now, peak = tracemalloc.get_traced_memory()
             if peak - before >= n_bytes and place:
                 counter[place] += 1
-            # After a return the rest of the caller's line runs.
+            # After a return, the rest of the caller's line runs.
             running = frame.f_back if event == "return" and frame.f_back else frame
             place = f"{Path(running.f_code.co_filename).name}:{running.f_lineno}"
             before = now
@@ -246,7 +246,7 @@ def large_allocations(n_bytes: int) -> Callable[[], Any]:
 
 
 def memory_of_fit(net: Net) -> dict[str, int]:
-    """Bytes that a fit needs at most, bytes that stay, and bytes of the weights."""
+    """Return the peak bytes of a fit, the bytes that remain, and the bytes of the weights."""
     X, y = net.data(net.many)
     net.fit(X, y)
     gc.collect()
@@ -265,8 +265,8 @@ def memory_of_fit(net: Net) -> dict[str, int]:
 
 
 def measure(net: Net, what: str) -> dict[str, Any]:
-    """One kind of count, meant to run in a process of its own."""
-    # One epoch is what is wanted here: no warning can tell us anything.
+    """Return one kind of count; run it in a new process."""
+    # Training for one epoch does not converge, which is no news here.
     warnings.simplefilter("ignore")
     if what == MEMORY:
         return memory_of_fit(net)
@@ -279,7 +279,7 @@ def measure(net: Net, what: str) -> dict[str, Any]:
 
 
 def measure_all() -> tuple[dict[str, float], dict[str, dict[str, Any]]]:
-    """All counts, by name, and what each is made of."""
+    """Return all counts by name, and the parts of each."""
     counts, details = {}, {}
     context = multiprocessing.get_context("spawn")
     for net, what in COUNTS:
@@ -306,14 +306,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--check", type=Path, help="file to compare with")
     parser.add_argument("--record", type=Path, help="file to write the counts to")
-    parser.add_argument("--details", action="store_true", help="say what the counts are made of")
+    parser.add_argument("--details", action="store_true", help="list the parts of each count")
     arguments = parser.parse_args()
     counts, details = measure_all()
     recorded = _recorded(arguments.check)
     for name, value in counts.items():
         then = f"  (recorded: {recorded[name]:g})" if name in recorded else ""
         print(f"{name:55} {value:10g}{then}")
-        # What allocates is worth a line in any case; the rest on demand.
+        # Lines that allocate are always listed, other parts on demand.
         if name in details and (arguments.details or ALLOCATIONS in name):
             for part, number in Counter(details[name]).most_common():
                 print(f"{'':8}{number:8.2f}  {part}")
@@ -322,7 +322,7 @@ def main() -> int:
         arguments.record.write_text(json.dumps(content, indent=2) + "\n")
     grown = [name for name in counts if name in recorded and counts[name] > TOLERANCE * recorded[name]]
     if grown:
-        print("Grown:", "; ".join(grown))
+        print("These counts grew by more than 5 %:", "; ".join(grown))
     return 1 if grown else 0
 
 
@@ -331,7 +331,7 @@ def _recorded(path: Path | None) -> dict[str, float]:
         return {}
     content = json.loads(path.read_text())
     if content["versions"] != versions():
-        print(f"Not compared: {path} was recorded with {content['versions']}.")
+        print(f"Not compared: {path} was recorded with other versions, {content['versions']}.")
         return {}
     return content["counts"]
 

@@ -1,19 +1,19 @@
-"""What the defaults are worth: ScratchMLPClassifier() and its peers, untuned, on real tabular sets.
+"""Compare ScratchMLPClassifier() with other classifiers, all with default parameters, on tabular data sets.
 
     python benchmarks/defaults.py [--data FOLDER] [--sets NAME NAME] [--folds 5] [--repeats 1]
                                   [--ours NAME:PARAM=VALUE,...] [--cache FILE] [--jobs 1]
                                   [--markdown FILE] [--figure FILE]
 
-The sets are scikit-learn's own and the .dat or .dat.gz files of FOLDER. Every model is fitted on
+The data sets are scikit-learn's own and the .dat or .dat.gz files of FOLDER. Every model is fitted on
 the same preprocessed rows of the same stratified folds, with the number of the fold as its seed.
-Seconds are the processor's, for `fit` alone, on one thread. Each set counts once, whatever its
-size, and differences are paired by set: their uncertainty is that of the choice of sets.
+Seconds are CPU time of `fit` alone, on one thread. Each data set counts once, whatever its size.
+Differences are paired by data set: their uncertainty is that of the choice of data sets.
 
-The default and early_stopping=True always run. More variants of ours search for better defaults:
+The default and early_stopping=True always run. To search for better defaults, add variants:
 
     --ours "wide:hidden_layer_sizes=(256,)" --ours "adam:solver=adam,max_iter=30"
 
-Results in the cache are not computed again, unless the sources of skscratch or the release of
+Results in the cache are not computed again, unless the sources of skscratch or the version of
 scikit-learn have changed.
 """
 
@@ -54,7 +54,7 @@ N_BINS = 15  # of the top class's probability, for the calibration error
 
 
 def our_models(variants):
-    """{name: estimator}: the default, early stopping, and variants like "name:param=value,..."."""
+    """Return {name: estimator}: the default, early stopping, and variants like "name:param=value,..."."""
     from skscratch import ScratchMLPClassifier
 
     models = {
@@ -68,7 +68,7 @@ def our_models(variants):
 
 
 def parse_parameters(text):
-    """{"a": 1, "b": "x"} from "a=1,b=x"; values are Python literals, bare words are strings."""
+    """Return {"a": 1, "b": "x"} for "a=1,b=x"; values are Python literals, or words without quotes."""
     call = ast.parse(f"f({text})", mode="eval").body
     return {
         pair.arg: pair.value.id if isinstance(pair.value, ast.Name) else ast.literal_eval(pair.value)
@@ -77,7 +77,7 @@ def parse_parameters(text):
 
 
 def version_of(model):
-    """What a cached result depends on besides the parameters: our sources, or a peer's release."""
+    """Return what a cached result depends on besides parameters: our sources, or scikit-learn's version."""
     if type(model).__module__.startswith("sklearn."):
         return f"scikit-learn {sklearn.__version__}"
     import skscratch
@@ -92,7 +92,7 @@ def version_of(model):
 
 
 def run(sets, models, folds, repeats, cache_file=None, jobs=1):
-    """One record for each set, split and model; those that the cache holds are not computed."""
+    """Return one record for each data set, split and model, from the cache if it is there."""
     keys = {name: (repr(model), version_of(model)) for name, model in models.items()}
     cache = read_cache(cache_file)
     tasks, records = [], []
@@ -117,7 +117,7 @@ def run(sets, models, folds, repeats, cache_file=None, jobs=1):
 
 
 def measure(set_name, X, y, folds, split, models):
-    """Fit and judge models on one split of one set."""
+    """Fit and evaluate models on one split of one data set."""
     splitter = RepeatedStratifiedKFold(n_splits=folds, n_repeats=split // folds + 1, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a class with fewer members than folds
@@ -156,7 +156,7 @@ def judge(model, seed, X_train, y_train, X_test, y_test):
 
 
 def calibration_gaps(confidence, right):
-    """For each bin of confidence: the sum of (confidence - being right) over its rows."""
+    """Return, for each bin of confidence, the sum of (confidence - is correct) over its rows."""
     bins = np.minimum((confidence * N_BINS).astype(int), N_BINS - 1)
     return np.bincount(bins, weights=confidence - right, minlength=N_BINS).tolist()
 
@@ -174,11 +174,11 @@ def append_cache(path, records):
             file.writelines(json.dumps(record) + "\n" for record in records)
 
 
-# Summing up ---------------------------------------------------------------------------------------
+# Summary ------------------------------------------------------------------------------------------
 
 
 class Results:
-    """Arrays of shape (sets, models): means over the splits, and the seconds of one repeat."""
+    """Arrays of shape (data sets, models): means over the splits, and the seconds of one repeat."""
 
     def __init__(self, records, set_names, model_names, repeats):
         self.sets, self.models = list(set_names), list(model_names)
@@ -204,7 +204,7 @@ class Results:
 
 
 def paired(differences, n_bootstrap=10_000):
-    """Mean over sets, its standard error, and the bootstrap's 95 % interval."""
+    """Return the mean over data sets, its standard error, and the bootstrap's 95 % interval."""
     n = len(differences)
     means = np.random.default_rng(0).choice(differences, (n_bootstrap, n)).mean(axis=1)
     error = differences.std(ddof=1) / np.sqrt(n) if n > 1 else np.nan
@@ -212,7 +212,7 @@ def paired(differences, n_bootstrap=10_000):
 
 
 def wins(differences, tie):
-    """ "12-3": sets won and lost; what differs by less than `tie` is neither."""
+    """Return "12-3": data sets won and lost; a difference below `tie` is neither."""
     return f"{(differences > tie).sum()}-{(differences < -tie).sum()}"
 
 
@@ -241,7 +241,7 @@ def summary(results):
 
 
 def comparison(results, ours, peers):
-    """Ours minus theirs: positive accuracy and negative log loss are ours to be proud of."""
+    """Compare ours minus theirs: for accuracy positive is better, for log loss negative."""
     header = (
         "ours | against | accuracy, points | 95 % | won-lost | worst set "
         "| log loss | 95 % | in % | won-lost | their time / ours | median"
@@ -294,7 +294,7 @@ def markdown(header, rows):
 
 
 def draw(results, ours, path):
-    """Left: quality against cost. Right: what each set gains over the baseline in accuracy."""
+    """Plot log loss against fit time (left), and the gain in accuracy on each data set (right)."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -311,7 +311,7 @@ def draw(results, ours, path):
         dx, dy, across, up = places.get(name, (0, 7, "center", "bottom"))
         left.plot(seconds, loss, "o", color=colours[name])
         left.annotate(
-            f"{name}\n{100 * accuracy:.1f} % right",
+            f"{name}\naccuracy {accuracy:.3f}",
             (seconds, loss),
             xytext=(dx, dy),
             textcoords="offset points",
@@ -321,9 +321,9 @@ def draw(results, ours, path):
             color=colours[name],
         )
     left.set(
-        title="Quality and cost: down and left is better",
+        title="Log loss and fit time (lower left is better)",
         xscale="log",
-        xlabel=f"seconds to fit all {len(results.sets)} sets",
+        xlabel=f"total CPU seconds of the fits on {len(results.sets)} data sets",
         ylabel="mean log loss",
     )
     left.margins(x=0.2, y=0.15)
@@ -335,7 +335,7 @@ def draw(results, ours, path):
         right.plot(gain[order], np.arange(len(order)), "o", color=colours[name], label=name)
     right.axvline(0, color="0.5", linewidth=1)
     right.set_yticks(np.arange(len(order)), [results.sets[i] for i in order], fontsize=8)
-    right.set(title=f"Accuracy minus that of {BASELINE}, set by set", xlabel="points (right is better)")
+    right.set(title=f"Accuracy minus that of {BASELINE}", xlabel="percentage points (right is better)")
     right.legend(fontsize=8)
     figure.savefig(path, dpi=150)
 
@@ -344,12 +344,12 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", metavar="FOLDER", help="more sets: .dat or .dat.gz files")
+    parser.add_argument("--data", metavar="FOLDER", help="more data sets: .dat or .dat.gz files")
     parser.add_argument("--sets", nargs="+", metavar="NAME", help="only these")
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--ours", action="append", default=[], metavar="NAME:PARAM=VALUE,...")
-    parser.add_argument("--cache", metavar="FILE", help="results so far, one JSON record a line")
+    parser.add_argument("--cache", metavar="FILE", help="file of results, one JSON record per line")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--markdown", metavar="FILE")
     parser.add_argument("--figure", metavar="FILE")
@@ -362,9 +362,9 @@ def main():
     results = Results(records, sets, models, options.repeats)
 
     repeats = "1 repeat" if options.repeats == 1 else f"{options.repeats} repeats"
-    title = f"{len(sets)} sets, {options.folds} folds, {repeats}"
+    title = f"{len(sets)} data sets, {options.folds} folds, {repeats}"
     tables = [summary(results), comparison(results, list(ours), list(PEERS)), each_set(results)]
-    captions = [title, "Ours minus theirs, paired by set", "Accuracy / log loss of each set"]
+    captions = [title, "Ours minus theirs, paired by data set", "Accuracy / log loss of each data set"]
     text = "\n\n".join(f"{c}\n\n{markdown(*t)}" for c, t in zip(captions, tables, strict=True))
     if options.markdown:
         Path(options.markdown).write_text(text + "\n")

@@ -1,16 +1,16 @@
-"""What training adds to the memory of its process, on data that is large or of small integers.
+"""Measure the memory that training needs, on large data and on small integers.
 
     python benchmarks/memory.py [--gigabytes 2] [--folder FOLDER]
 
-Two cases, each in a process of its own, for skscratch and for scikit-learn's MLPClassifier:
+There are two cases, each in its own process, for skscratch and for scikit-learn's MLPClassifier:
 
 - a float32 matrix in a file, opened with `np.load(mmap_mode="r")`;
 - 60,000 images of 784 uint8 pixels, in memory.
 
-Growth is the highest value of the process's own (anonymous) memory during `fit`, less what it was
-before, with the libraries loaded and a small fit done. Pages of the mapped file are the system's
-cache and not counted. The second figure is the peak of what Python and NumPy allocated, by
-tracemalloc, which sees every array however short it lives.
+Growth is the peak of the process's own (anonymous) memory during `fit`, minus its value before, when
+the libraries are loaded and a small fit is done. Pages of the mapped file belong to the system's cache
+and are not counted. The second number is the peak of what Python and NumPy allocated, measured by
+tracemalloc, which sees even short-lived arrays.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ N_IMAGES = 60_000
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--gigabytes", type=float, default=2.0, help="size of the mapped file")
-    parser.add_argument("--folder", type=Path, help="where to put it; it must not be a RAM disk")
+    parser.add_argument("--folder", type=Path, help="folder for this file; it must not be on a RAM disk")
     arguments = parser.parse_args()
     images = N_IMAGES * N_FEATURES / MEGABYTE
     failed = False
@@ -67,7 +67,7 @@ def main() -> int:
 
 
 def write_rows(path: Path, n: int) -> None:
-    """Write n rows of noise around ten centres, piece by piece."""
+    """Write n rows of noise around ten centres, in chunks."""
     rng = np.random.default_rng(0)
     X = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(n, N_FEATURES))
     centres = 0.3 * rng.standard_normal((N_CLASSES, N_FEATURES), dtype=np.float32)
@@ -89,7 +89,7 @@ def in_fresh_process(tool: str, path: Path | None) -> tuple[float | None, float,
 
 
 def measure(tool: str, path: Path | None) -> tuple[float | None, float, float]:
-    """Growth and allocation, both in megabytes, and the seconds of one epoch."""
+    """Return growth and allocation in megabytes, and the seconds of one epoch."""
     warnings.simplefilter("ignore")
     model = make_model(tool)
     if path is None:
@@ -127,7 +127,7 @@ def make_model(tool: str) -> Any:
 
 @contextmanager
 def sampled_growth():
-    """Watch the process's anonymous memory from a thread; Linux alone tells it."""
+    """Sample the process's anonymous memory in a thread; only Linux reports it."""
     result = SimpleNamespace(growth=None)
     before = anonymous_memory()
     if before is None:
@@ -151,7 +151,7 @@ def sampled_growth():
 
 
 def anonymous_memory() -> int | None:
-    """Bytes of memory that belong to this process alone and to no file."""
+    """Return the bytes of memory that belong to this process and to no file; None if unknown."""
     status = Path("/proc/self/status")
     if not status.exists():
         return None

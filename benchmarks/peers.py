@@ -1,13 +1,13 @@
-"""How every tool does the same work.
+"""The same work, done by every tool.
 
-A function here prepares everything that is not timed (tensors, compilation, a fitted model) and
-returns the function that is timed. That one trains from fresh weights and returns
-`(coefs, intercepts)`, or it predicts and returns probabilities.
+Each function here prepares what is not timed (tensors, compilation, a fitted model) and returns the
+function that is timed. That function trains from new initial weights and returns `(coefs, intercepts)`,
+or it predicts and returns probabilities.
 
-Equal work means: the same sizes, batches, dtype and epochs; SGD with Nesterov momentum and an L2
-penalty; uniform He weights, except in scikit-learn, whose public interface offers Glorot's alone.
-Where tools differ, the peer gets the benefit: PyTorch and JAX are timed from finished tensors on,
-without the checks, the encoding of labels and the conversions that a public `fit` has to make.
+The work is the same: sizes, batches, dtype and epochs; SGD with Nesterov momentum and an L2 penalty;
+uniform He weights, except in scikit-learn, whose public interface only offers Glorot's. Where tools
+differ, the other tool has the advantage: PyTorch and JAX start from finished tensors, without the
+checks, label encoding and conversions of a public `fit`.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ Parameters = tuple[list[NDArray], list[NDArray]]
 
 
 class LeftOut(Exception):
-    """A tool does not do a workload; the message is the reason, empty where it is plain."""
+    """A tool does not support a workload; the message is the reason, or empty if it is obvious."""
 
 
 # The two estimators
 
 
 def make_ours(problem: Problem, **changes: Any) -> ScratchMLPClassifier:
-    """Our estimator, with patience that never ends a run early."""
+    """Return our estimator, with patience that never stops training early."""
     parameters = dict(
         hidden_layer_sizes=problem.hidden,
         activation="relu",
@@ -56,7 +56,7 @@ def make_ours(problem: Problem, **changes: Any) -> ScratchMLPClassifier:
 
 
 def make_sklearn(problem: Problem) -> MLPClassifier:
-    """The same net in scikit-learn; it divides alpha by the size of each batch, ours does not."""
+    """Return scikit-learn's; it divides alpha by the batch size, so this multiplies by it."""
     return MLPClassifier(
         hidden_layer_sizes=problem.hidden,
         activation="relu",
@@ -81,7 +81,7 @@ def fit_ours(problem: Problem) -> Callable[[], Parameters]:
 def fit_ours_with_adam(problem: Problem) -> Callable[[], Parameters]:
     if sp.issparse(problem.X) or problem.repeats > 1:
         raise LeftOut()
-    # Adam's steps are of the size of its rate, whatever the gradient's.
+    # The length of Adam's steps depends on its rate, not on the gradient.
     return _fit_estimator(make_ours(problem, solver="adam", learning_rate_init=0.001), problem)
 
 
@@ -94,7 +94,7 @@ def _fit_estimator(estimator: Any, problem: Problem) -> Callable[[], Parameters]
         for _ in range(problem.repeats):
             estimator.fit(problem.X, problem.y)
         if estimator.n_iter_ != problem.epochs:
-            raise RuntimeError(f"{estimator} stopped after {estimator.n_iter_} epochs.")
+            raise RuntimeError(f"{estimator} stopped after {estimator.n_iter_} of {problem.epochs} epochs.")
         return estimator.coefs_, estimator.intercepts_
 
     return train
@@ -131,7 +131,7 @@ def _fitted_ours(problem: Problem) -> ScratchMLPClassifier:
 
 
 def _fitted_weights(problem: Problem) -> Parameters:
-    """Every tool predicts with the weights that our estimator found."""
+    """Return the weights of our fitted estimator; every tool predicts with them."""
     model = _fitted_ours(problem)
     return list(model.coefs_), list(model.intercepts_)
 
@@ -145,7 +145,7 @@ def search_sklearn(problem: Problem) -> Callable[[], Parameters]:
 
 
 def _search(estimator: Any, alpha_factor: float, problem: Problem) -> Callable[[], Parameters]:
-    """12 candidates in 5 folds, and the best one again on all rows, by two processes."""
+    """Search 12 candidates in 5 folds and refit the best one on all rows, in two processes."""
     candidates = {
         "hidden_layer_sizes": [(32,), (64,), (100,)],
         "alpha": [1e-4 * alpha_factor, 1e-3 * alpha_factor],
@@ -160,7 +160,7 @@ def _search(estimator: Any, alpha_factor: float, problem: Problem) -> Callable[[
     return run
 
 
-# PyTorch: eager, the loop of its tutorials
+# PyTorch: eager mode, with the loop of its tutorials
 
 
 def fit_torch(problem: Problem) -> Callable[[], Parameters]:
@@ -170,7 +170,7 @@ def fit_torch(problem: Problem) -> Callable[[], Parameters]:
         raise LeftOut("it has no fit to call")
     y = torch.from_numpy(problem.y.astype(np.int64))
     if sp.issparse(problem.X):
-        # Its sparse tensors cannot be indexed by a batch of rows: each batch is made dense.
+        # Its sparse tensors cannot be indexed by a batch of rows, so each batch is made dense.
         def take(rows: torch.Tensor) -> torch.Tensor:
             return torch.from_numpy(problem.X[rows.numpy()].toarray())
     else:
@@ -186,7 +186,7 @@ def fit_torch(problem: Problem) -> Callable[[], Parameters]:
         for layer in linear:
             torch.nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
             torch.nn.init.zeros_(layer.bias)
-        # One group of parameters, as usual: it penalises the biases too, which costs it nothing.
+        # One group of parameters, as usual. It penalises the biases, too, which costs no time.
         optimizer = torch.optim.SGD(
             model.parameters(),
             lr=problem.learning_rate,
@@ -253,7 +253,7 @@ def fit_jax(problem: Problem) -> Callable[[], Parameters]:
     X, y = jnp.asarray(problem.X), jnp.asarray(problem.y.astype(np.int32))
 
     def loss(theta: Any, X: Any, y: Any) -> Any:
-        # One-hot labels and a gather in every step: the fastest of the ways tried.
+        # One-hot targets and a gather in every step are the fastest of the ways tried.
         targets = jax.nn.one_hot(y, problem.n_classes, dtype=X.dtype)
         return -jnp.sum(targets * jax.nn.log_softmax(_jax_scores(theta, X))) / len(y)
 
@@ -370,11 +370,11 @@ def fit_tensorflow(problem: Problem) -> Callable[[], Parameters]:
     return train
 
 
-# The floor: nothing but the products
+# The lower bound: the matrix products alone
 
 
 def fit_products(problem: Problem) -> Callable[[], None]:
-    """Forward, weight gradient and (but for the first layer) input gradient, for every batch."""
+    """Multiply for every batch: forward, weight gradient, and input gradient except in the first layer."""
     if problem.repeats > 1:
         raise LeftOut()
     n, dtype = problem.batch_size, problem.X.dtype
@@ -453,7 +453,7 @@ TOOLS: dict[str, dict[str, Callable[[Problem], Callable[[], Any]]]] = {
 
 
 def cross_entropy(problem: Problem, result: Parameters | NDArray | None) -> float | None:
-    """The mean cross-entropy of what a tool returned, by the same float64 sum for all tools."""
+    """Return the mean cross-entropy of a tool's result, summed in float64 for all tools."""
     if result is None:
         return None
     if isinstance(result, tuple):
@@ -474,7 +474,7 @@ def _loss_of_parameters(problem: Problem, coefs: list[NDArray], intercepts: list
 
 
 def check_dtype(problem: Problem, result: Parameters | NDArray | None) -> None:
-    """Raise where a tool computed in another precision than it was given."""
+    """Raise if a tool computed in another precision than that of its input."""
     if result is None:
         return
     arrays = [*result[0], *result[1]] if isinstance(result, tuple) else [result]

@@ -1,7 +1,7 @@
-"""Real classification sets, and the preprocessing that they get before every model.
+"""Tabular classification data sets, and their preprocessing, which is the same for every model.
 
-A set is a pandas frame X and an integer vector y. Numeric columns of X are floats, all others are
-strings, missing values are NaN.
+A data set is a pandas frame X and an integer vector y. Numeric columns of X are floats, all others are
+strings, and missing values are NaN.
 """
 
 from pathlib import Path
@@ -23,17 +23,17 @@ BUNDLED = {
 
 
 def load_sets(folder=None, names=None):
-    """{name: (X, y)}, sorted by name: scikit-learn's own sets and the files of `folder`.
+    """Return {name: (X, y)}, sorted by name: scikit-learn's own data sets and the files of `folder`.
 
-    A file named like a bundled set takes its place, so that no set counts twice. With `names`, only
-    those.
+    A file with the name of a bundled data set replaces it, so none counts twice. `names` selects some
+    of them.
     """
     readers = {name: lambda load=load: read_bundled(load) for name, load in BUNDLED.items()}
     for path in sorted(Path(folder).glob("*.dat*")) if folder else []:
         readers[path.name.split(".dat")[0]] = lambda path=path: read_keel(path)
     unknown = set(names or []) - set(readers)
     if unknown:
-        raise SystemExit(f"unknown sets {sorted(unknown)}; there are {sorted(readers)}")
+        raise SystemExit(f"unknown data sets {sorted(unknown)}; there are {sorted(readers)}")
     return {name: readers[name]() for name in sorted(names or readers)}
 
 
@@ -43,7 +43,7 @@ def read_bundled(load):
 
 
 def read_keel(path):
-    """Comma-separated, no header, the class in the last column, "?" or "<null>" for missing."""
+    """Read comma-separated values without header; the class comes last, "?" or "<null>" is missing."""
     frame = pd.read_csv(path, header=None, skipinitialspace=True, na_values=["?", "<null>"])
     frame = frame.dropna(subset=frame.columns[-1]).add_prefix("x")
     X, labels = frame.iloc[:, :-1], frame.iloc[:, -1]

@@ -1,4 +1,4 @@
-"""What is trained: the data sets and the networks of the comparison."""
+"""Data sets and networks of the comparison."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SEED = 0
 
 @dataclass(frozen=True)
 class Problem:
-    """One network to train on one data set: what every tool is given, with the arrays loaded."""
+    """One network to train on one data set, with the arrays loaded; the same for every tool."""
 
     X: NDArray | sp.csr_array
     y: NDArray
@@ -49,9 +49,9 @@ class Problem:
 class Workload:
     """A line of the table.
 
-    `kind` says what is timed: "fit", "predict" (of the first `n_predicted` rows) or "search" (a
-    whole GridSearchCV). A timed run is `epochs` epochs, `repeats` times over: a fraction of a
-    second for the fast tools.
+    `kind` says what is timed: "fit", "predict" (for the first `n_predicted` rows) or "search" (a
+    whole GridSearchCV). A timed run repeats `epochs` epochs `repeats` times, which takes a fraction of
+    a second for the fast tools.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Workload:
     kind: str = "fit"
 
     def load(self, folder: Path | None) -> Problem:
-        """Load the data; rows beyond the last whole batch are left out: all take equal steps."""
+        """Load the data, without the rows after the last whole batch, so that all tools take equal steps."""
         X, y = self.data(folder)
         n = len(y) - len(y) % self.batch_size
         return Problem(
@@ -85,18 +85,18 @@ class Workload:
 
     @property
     def unit(self) -> str:
-        """What the table's times are of."""
+        """The unit that the table's times refer to."""
         if self.kind == "fit":
             return "fit" if self.repeats > 1 else "step"
         return {"predict": "call", "search": "search"}[self.kind]
 
     def count(self, problem: Problem) -> int:
-        """How many units one timed run holds."""
+        """Return the number of units in one timed run."""
         return problem.epochs * problem.n_batches if self.unit == "step" else self.repeats
 
 
 def clusters(folder: Path | None) -> tuple[NDArray, NDArray]:
-    """Three clusters of 5,000 points in the plane, 90 % of them."""
+    """Return 90 % of three clusters of 5,000 points in the plane."""
     rng = np.random.RandomState(12)
     means = [(0, 0), (1, 4), (2, 8)]
     covariances = [[[2, 0.75], [0.75, 2]], [[1, 0.75], [0.75, 1]], [[0, 0.75], [0.75, 0]]]
@@ -112,13 +112,13 @@ def clusters(folder: Path | None) -> tuple[NDArray, NDArray]:
 
 
 def digits(folder: Path | None) -> tuple[NDArray, NDArray]:
-    """scikit-learn's 1,797 digits of 8 x 8, between 0 and 1."""
+    """Return scikit-learn's 1,797 digits of 8 x 8 pixels, between 0 and 1."""
     X, y = load_digits(return_X_y=True)
     return X / 16, y
 
 
 def few_rows(folder: Path | None) -> tuple[NDArray, NDArray]:
-    """150 rows with 4 features and 3 classes."""
+    """Return 150 rows with 4 features and 3 classes."""
     rng = np.random.default_rng(SEED)
     y = np.arange(150) % 3
     return rng.standard_normal((150, 4)) + y[:, None], y
@@ -126,13 +126,13 @@ def few_rows(folder: Path | None) -> tuple[NDArray, NDArray]:
 
 @cache
 def tabular(folder: Path | None) -> tuple[NDArray, NDArray]:
-    """40,000 rows with 54 features and 7 classes, standardised."""
+    """Return 40,000 rows with 54 features and 7 classes, standardised."""
     return _tabular(40_000)
 
 
 @cache
 def long_tabular(folder: Path | None) -> tuple[NDArray, NDArray]:
-    """The same with 100,000 rows."""
+    """Return the same with 100,000 rows."""
     return _tabular(100_000)
 
 
@@ -143,7 +143,7 @@ def _tabular(n: int) -> tuple[NDArray, NDArray]:
 
 @cache
 def mnist(folder: Path | None) -> tuple[NDArray, NDArray]:
-    """MNIST's 60,000 training images from IDX files, or random images of the same shape."""
+    """Return MNIST's 60,000 training images from IDX files, or random images of the same shape."""
     if folder is None:
         rng = np.random.default_rng(SEED)
         y = rng.integers(10, size=60_000)
@@ -164,16 +164,18 @@ def _read_idx(folder: Path, name: str, header: int) -> NDArray:
     elif packed.exists():
         content = gzip.decompress(packed.read_bytes())
     else:
-        raise SystemExit(f"{folder} holds neither {name} nor {name}.gz.")
+        raise SystemExit(
+            f"{folder} holds neither {name} nor {name}.gz; --data must name a folder with one of them."
+        )
     return np.frombuffer(content, dtype=np.uint8, offset=header)
 
 
 @cache
 def sparse(folder: Path | None) -> tuple[sp.csr_array, NDArray]:
-    """20,000 rows in CSR with 10,000 features, 1 % filled, and 10 classes."""
+    """Return 20,000 rows in CSR with 10,000 features, a density of 1 %, and 10 classes."""
     rng = np.random.default_rng(SEED)
     n, n_features, n_filled, n_classes = 20_000, 10_000, 100, 10
-    # Every class draws half of its words from its own tenth of the vocabulary.
+    # Each class draws half of its words from its own tenth of the vocabulary.
     y = rng.integers(n_classes, size=n)
     words = rng.integers(n_features, size=(n, n_filled))
     own = n_features // n_classes

@@ -6,13 +6,11 @@ with the original files.
 """
 
 import os
-import re
 import sys
 import warnings
 from pathlib import Path
 
 from docutils import nodes
-from sphinx.util import logging
 
 import skscratch
 
@@ -142,18 +140,5 @@ def link_to_scikit_learn(app, env, node, contnode):
     return nodes.reference("", "", contnode, internal=False, refuri=url)
 
 
-def check_reading_order(app):
-    """Warn where a guide does not name every file of the package, or names one before a file it imports."""
-    for guide in ("docs/reading_guide.rst", "CONTRIBUTING.md"):
-        named = re.findall(r"^(?:\| )?`+(\w+)\.py`", (ROOT / guide).read_text(encoding="utf-8"), re.MULTILINE)
-        for path in sorted(ROOT.glob("skscratch/[!_]*.py")):
-            imported = re.findall(r"^from \.(\w+) import", path.read_text(encoding="utf-8"), re.MULTILINE)
-            above = named[: named.index(path.stem)] if path.stem in named else []
-            if path.stem not in named or not set(imported) <= set(above):
-                problem = "must name %s, below " + (", ".join(imported) or "nothing")
-                logging.getLogger(__name__).warning("%s " + problem, guide, path.name)
-
-
 def setup(app):
-    app.connect("builder-inited", check_reading_order)
     app.connect("missing-reference", link_to_scikit_learn)

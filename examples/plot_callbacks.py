@@ -3,19 +3,19 @@
 Callbacks
 =========
 
-Callbacks are objects that an estimator calls while it is trained. They came with scikit-learn 1.9,
-and :class:`~skscratch.ScratchMLPClassifier` takes them by ``set_callbacks``. A callback is told of
-every epoch, can look at the network as it stands, and can stop the training.
+Callbacks are objects that an estimator calls during training. They were introduced in scikit-learn
+1.9, and :class:`~skscratch.ScratchMLPClassifier` takes them by ``set_callbacks``. A callback is called
+before and after every epoch, can inspect the current network, and can stop training.
 
-This page keeps scores with scikit-learn's own :class:`~sklearn.callback.ScoringMonitor`, alone and
-in a grid search, draws how a border takes shape, and stops training at a target.
-:class:`~sklearn.callback.ProgressBar`, which shows how far training is, works in the same way; it
-needs the package ``rich``.
+This page records scores with scikit-learn's own :class:`~sklearn.callback.ScoringMonitor`, in a single
+fit and in a grid search. Then it draws how the decision boundary develops, and stops training at a
+target accuracy. :class:`~sklearn.callback.ProgressBar` works in the same way; it needs the package
+``rich``.
 """
 
 # %%
-# The data are two half moons. With an older scikit-learn the estimator has no callbacks, and this
-# page ends here.
+# The data are two half moons. With an older scikit-learn, the estimator has no callbacks and this
+# script ends here.
 
 import sys
 
@@ -46,10 +46,10 @@ settings = {
 }
 
 # %%
-# Keeping scores
-# --------------
-# ``ScoringMonitor`` scores the network after every epoch, on the training data and by any scorers
-# of scikit-learn. Its log has one entry for each epoch, and one for the whole fit.
+# Record scores
+# -------------
+# ``ScoringMonitor`` scores the network on the training data after every epoch, with any scorers of
+# scikit-learn. Its log has one entry for each epoch and one for the whole fit.
 
 monitor = ScoringMonitor(scoring=["accuracy", "neg_log_loss"])
 ScratchMLPClassifier(**settings).set_callbacks(monitor).fit(X, y)
@@ -68,9 +68,9 @@ fig.suptitle("Scores on the training data")
 # %%
 # In a grid search
 # ----------------
-# A callback goes along into every fit of a search. The path of an entry leads from the search to
-# the epoch: the third number counts the fits of the cross-validation, the folds of the first
-# candidate before those of the second. Each line below is the mean over the folds.
+# A search passes a callback on to each of its fits. The path of an entry leads from the search to the
+# epoch. Its third number counts the fits of the cross-validation: first the folds of the first
+# candidate, then those of the second. Each line below is the mean over the folds.
 
 rates = [0.003, 0.03, 0.3]
 n_folds = 4
@@ -96,15 +96,15 @@ ax.set(xlabel="epoch", ylabel="training loss", title="Every fit of a grid search
 ax.legend()
 
 # %%
-# A callback of one's own
-# -----------------------
-# Any object with the following four methods is one. A hook names what it wants to be told: this one
-# asks for ``fitted_estimator``, a copy of the estimator that can predict. The copy is made only if
-# some callback asks for it.
+# Write a callback
+# ----------------
+# A callback is any object with the following four methods. A method requests what it needs by the
+# names of its arguments: this one requests ``fitted_estimator``, a copy of the estimator that can
+# predict. The copy is made only if a callback requests it.
 
 
 class BorderKeeper:
-    """Keep the probabilities on a grid after some epochs."""
+    """Record the probabilities on a grid after some epochs."""
 
     def __init__(self, grid, epochs):
         self.grid = grid
@@ -144,14 +144,13 @@ axes[0].set_ylabel("second feature")
 fig.colorbar(filled, ax=axes, label="probability of violet", shrink=0.8)
 
 # %%
-# Stopping
-# --------
-# A hook that returns true stops the training. This one does so at an accuracy that is asked for, on
-# rows of its own. It needs nothing that the first one has not shown.
+# Stop training
+# -------------
+# Training stops if a callback returns true. This one stops at a target accuracy on given rows.
 
 
 class StopAtTarget:
-    """Stop when the accuracy on given rows has reached a target."""
+    """Stop when the accuracy on given rows reaches a target."""
 
     def __init__(self, X, y, target):
         self.X = X
@@ -167,7 +166,7 @@ class StopAtTarget:
         """Wait for the end of the epoch."""
 
     def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
-        """Score the network and say whether to stop."""
+        """Score the network; return whether to stop."""
         if context.task_name == "epoch":
             self.scores.append(fitted_estimator.score(self.X, self.y))
             return self.scores[-1] >= self.target
@@ -178,7 +177,7 @@ class StopAtTarget:
 
 stopper = StopAtTarget(X_test, y_test, target=0.96)
 clf = ScratchMLPClassifier(**settings).set_callbacks(stopper).fit(X, y)
-print(f"stopped after {clf.n_iter_} of {clf.max_iter} epochs, at {stopper.scores[-1]:.2%}")
+print(f"stopped after {clf.n_iter_} of {clf.max_iter} epochs, at accuracy {stopper.scores[-1]:.3f}")
 
 fig, ax = plt.subplots(figsize=(7, 3.5), layout="constrained")
 ax.plot(range(1, clf.n_iter_ + 1), stopper.scores, color="#0072B2", label="test accuracy")

@@ -3,19 +3,19 @@
 Early stopping
 ==============
 
-A network that is trained for too long learns its training rows by heart. Early stopping watches
-rows that are not trained on, and answers three questions: when to stop (``n_iter_no_change``, the
-patience), by what to judge (``scoring``), and which weights to keep (here always those of the best
-epoch). This page takes them one at a time.
+A network that is trained for too long memorises its training set. Early stopping monitors a
+validation set, which is not trained on. It decides three things: when to stop (the patience,
+``n_iter_no_change``), what to monitor (``scoring``), and which weights to keep (here always those of
+the best epoch). This page shows them one at a time.
 """
 
 # %%
 # A network that overfits
 # -----------------------
-# 600 training rows, a tenth of them with a random label, and 100 hidden units: enough to learn the
-# wrong labels too. The validation rows are passed as ``X_val, y_val``. Without them,
-# ``early_stopping=True`` splits the share ``validation_fraction`` off the training rows by itself,
-# and in the end goes on from the best epoch with all rows.
+# There are 600 training rows, a tenth of them with a random label, and 100 hidden units: enough to learn
+# the wrong labels, too. The validation set is passed as ``X_val, y_val``. Without it,
+# ``early_stopping=True`` splits off ``validation_fraction`` of the rows, and ends with a refit on all
+# rows from the best epoch.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -61,10 +61,10 @@ def train(seed=0, early_stopping=True, **parameters):
 # %%
 # Patience
 # --------
-# Training stops when ``n_iter_no_change`` epochs in a row have brought no improvement. Too little
-# patience falls for the first bump in the curve; more of it costs epochs and nothing else. The
-# weights that are kept are those of the best epoch seen, however long ago that was. Infinite
-# patience trains to the end, which gives the whole curves.
+# Training stops after ``n_iter_no_change`` epochs in a row without improvement. Too little patience
+# stops at the first bump in the curve. More patience costs epochs and nothing else: the weights that
+# are kept are those of the best epoch, however long ago it was. Unlimited patience trains to the end,
+# which gives the whole curves.
 
 whole = train(n_iter_no_change=np.inf)
 patient = {k: train(n_iter_no_change=k) for k in [2, 5, 20]}
@@ -88,10 +88,10 @@ ax.legend()
 # %%
 # Scoring
 # -------
-# ``scoring="loss"``, the default, judges the probabilities. Any scorer of scikit-learn can take its
-# place. The two need not agree. The accuracy goes up and down by a few rows, so that its highest
-# point is partly luck. And it turns later: past the lowest loss the network gives much the same
-# answers, only ever more sure of itself, in its errors too.
+# ``scoring="loss"``, the default, monitors the log loss, which measures the probabilities. You can use
+# any scorer of scikit-learn instead, and the best epoch may be another one. The accuracy fluctuates by
+# a few rows, so its maximum is partly luck. It also peaks later: after the lowest loss, the
+# predictions hardly change, but the network becomes more confident, also where it is wrong.
 
 by_accuracy = train(scoring="accuracy", n_iter_no_change=np.inf)
 
@@ -108,14 +108,14 @@ for ax in axes:
         label = f'scoring="{scoring}" keeps epoch {clf.best_iter_}'
         ax.axvline(clf.best_iter_, color=color, ls=ls, label=label)
 axes[0].legend()
-fig.suptitle("One training run, judged by its loss and by its accuracy")
+fig.suptitle("One training run, monitored by its loss and by its accuracy")
 
 # %%
 # Restoring
 # ---------
-# Ten random starts, judged on test rows that neither training nor stopping has seen. The last
-# weights give worse answers than the best ones, and much worse probabilities. Whether the loss or
-# the accuracy had chosen the best ones makes little difference here.
+# Ten networks with different initial weights are evaluated on test rows that neither training nor
+# early stopping has used. The last weights give worse predictions than the best ones, and much worse
+# probabilities. Whether the loss or the accuracy selects the best epoch makes little difference here.
 
 settings = {
     f"last of {MAX_ITER} epochs": {"early_stopping": False, "n_iter_no_change": np.inf},
@@ -128,13 +128,13 @@ for height, (name, parameters) in enumerate(settings.items()):
     runs = [train(seed, **parameters) for seed in range(10)]
     losses = [log_loss(y_test, clf.predict_proba(X_test)) for clf in runs]
     hits = [clf.score(X_test, y_test) for clf in runs]
-    print(f"{name:<28} test loss {np.mean(losses):.3f}, test accuracy {np.mean(hits):.1%}")
+    print(f"{name:<28} test loss {np.mean(losses):.3f}, test accuracy {np.mean(hits):.3f}")
     for ax, values in zip(axes, [losses, hits], strict=True):
         ax.plot(values, np.full(len(values), height), "o", color="#0072B2", alpha=0.4)
         ax.plot(np.mean(values), height, "|", color="black", ms=20, mew=2)
 axes[0].set(xlabel="test loss (lower is better)", yticks=range(3), yticklabels=settings)
 axes[0].set_ylim(-0.5, 2.5)
 axes[1].set_xlabel("test accuracy (higher is better)")
-fig.suptitle("Ten random starts (dots) and their mean (bar)")
+fig.suptitle("Ten networks with different initial weights (dots) and their mean (bar)")
 
 plt.show()

@@ -1,17 +1,17 @@
 """
-============
-Rare classes
-============
+==================
+Imbalanced classes
+==================
 
-When one class is rare, a network that never answers with it is right most of the time.
-``class_weight="balanced"`` multiplies the weight of each row so that every class weighs the same.
-This page shows what that changes, what it does not change, and what it costs.
+If one class is rare, a network that never predicts it still has a high accuracy.
+``class_weight="balanced"`` multiplies the weight of each row so that all classes have the same total
+weight. This page shows what that changes, what it does not change, and what it costs.
 """
 
 # %%
 # One row in twenty
 # -----------------
-# Two clouds that overlap. About 5 % of the rows are of the rare class.
+# The data are two clouds that overlap. About 5 % of the rows belong to the rare class.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -45,13 +45,13 @@ def draw_rows(n_samples, seed):
 
 X_train, y_train = draw_rows(4000, seed=0)
 X_test, y_test = draw_rows(20_000, seed=1)
-print(f"{y_train.sum()} of {len(y_train)} training rows are of the rare class")
+print(f"{y_train.sum()} of {len(y_train)} training rows belong to the rare class")
 
 # %%
 # With and without class weights
 # ------------------------------
-# The third entrant is the unweighted network once more, only read otherwise: it answers "rare" when
-# the probability exceeds the share of rare rows, in place of one half.
+# The third model is the unweighted network with a lower decision threshold: it predicts "rare" if the
+# probability exceeds the fraction of rare rows, instead of one half.
 
 settings = {"max_iter": 50, "n_iter_no_change": np.inf, "random_state": 0}
 plain = ScratchMLPClassifier(20, **settings).fit(X_train, y_train)
@@ -69,20 +69,20 @@ networks = {
 line = "{:<28}{:>10}{:>10}{:>10}{:>20}"
 print(line.format("", "accuracy", "recall", "precision", "balanced accuracy"))
 for name, clf in networks.items():
-    answer = clf.predict(X_test)
+    y_pred = clf.predict(X_test)
     figures = [
-        np.mean(answer == y_test),
-        recall_score(y_test, answer),
-        precision_score(y_test, answer),
-        balanced_accuracy_score(y_test, answer),
+        np.mean(y_pred == y_test),
+        recall_score(y_test, y_pred),
+        precision_score(y_test, y_pred),
+        balanced_accuracy_score(y_test, y_pred),
     ]
-    print(line.format(name, *(f"{figure:.1%}" for figure in figures)))
+    print(line.format(name, *(f"{figure:.3f}" for figure in figures)))
 
 # %%
-# Where they answer "rare"
-# ------------------------
-# The weighted network gives the rare class far more room. So does the lower threshold, and nearly
-# the same room.
+# Decision regions
+# ----------------
+# The region of the rare class is much larger with class weights. With the lower threshold it is nearly
+# the same.
 
 fig, axes = plt.subplots(1, 3, figsize=(11, 4), sharex=True, sharey=True, layout="constrained")
 for ax, (name, clf) in zip(axes, networks.items(), strict=True):
@@ -102,11 +102,11 @@ axes[0].set_ylabel("second feature")
 axes[0].legend(markerscale=2)
 
 # %%
-# What they get right
-# -------------------
-# Shares of the rows of each class, on 20,000 test rows. With weights, or with the lower threshold,
-# about nine rare rows in ten are found. The price looks small, but one common row in ten is many
-# more than all rare rows together: two alarms in three are false.
+# Confusion matrices
+# ------------------
+# The matrices show fractions of the rows of each class, on 20,000 test rows. With class weights, or
+# with the lower threshold, about nine rare rows in ten are found. The cost looks small, but one common
+# row in ten is more than all rare rows together: two predictions of "rare" in three are wrong.
 
 fig, axes = plt.subplots(1, 3, figsize=(11, 3.6), layout="constrained")
 for ax, (name, clf) in zip(axes, networks.items(), strict=True):
@@ -116,24 +116,24 @@ for ax, (name, clf) in zip(axes, networks.items(), strict=True):
         y_test,
         normalize="true",
         display_labels=CLASS_NAMES,
-        values_format=".1%",
+        values_format=".3f",
         cmap="Blues",
         colorbar=False,
         ax=ax,
     )
-    ax.set(xlabel="answer", ylabel="", title=name)
-axes[0].set_ylabel("truth")
+    ax.set(xlabel="predicted", ylabel="", title=name)
+axes[0].set_ylabel("true")
 
 # %%
-# Order and probabilities
-# -----------------------
-# On the left, precision against recall over all thresholds: the two networks put the rows in the
-# same order, as far as one can see. On the right, how many rows are rare among those to which a
-# network gives a certain probability. The unweighted network means what it says. The weighted one
-# speaks of a world in which both classes are equally frequent.
+# Precision, recall and calibration
+# ---------------------------------
+# The left plot shows precision against recall over all thresholds. The curves nearly coincide: the two
+# networks rank the rows in almost the same order. The right plot shows the fraction of rare rows among
+# those with a certain predicted probability. The unweighted network is well calibrated. The weighted
+# one predicts probabilities for a population in which both classes are equally frequent.
 #
-# So class weights move the border, as a threshold does. Take them where the answers of ``predict``
-# are used and both classes count alike. Leave them where the probabilities are used.
+# So class weights move the decision boundary, as a threshold does. Use them if you need the labels of
+# ``predict`` and both classes matter equally. Do not use them if you need the probabilities.
 
 fig, axes = plt.subplots(1, 2, figsize=(10, 4.5), layout="constrained")
 for name, clf, color, ls in [
@@ -145,9 +145,9 @@ for name, clf, color, ls in [
     CalibrationDisplay.from_estimator(
         clf, X_test, y_test, n_bins=10, name=name, ax=axes[1], color=color, ls=ls
     )
-axes[0].set(xlabel="recall", ylabel="precision", title="Order")
+axes[0].set(xlabel="recall", ylabel="precision", title="Precision-recall")
 axes[0].legend()
-axes[1].set(xlabel="predicted probability", ylabel="share of rare rows", title="Probabilities")
+axes[1].set(xlabel="predicted probability", ylabel="fraction of rare rows", title="Calibration")
 axes[1].legend(loc="upper left")
 
 plt.show()

@@ -3,10 +3,10 @@
 Learning-rate schedules
 =======================
 
-The learning rate is the length of a step. No single length is right from the first step to the
-last: long steps cover ground early, and only short ones settle, because each step follows the
-gradient of a few rows and not of all. ``learning_rate`` names how the rate moves and
-``learning_rate_init`` sets its scale. This page draws the schedules and what they reach.
+The learning rate is the length of a step. No single length is best for the whole of training. Long
+steps make fast progress at first. Only short steps converge at the end, because each step follows the
+gradient of a few rows instead of all. ``learning_rate`` names the schedule, and
+``learning_rate_init`` sets its scale. This page shows the schedules and the losses that they reach.
 """
 
 # %%
@@ -14,17 +14,15 @@ gradient of a few rows and not of all. ``learning_rate`` names how the rate move
 # -------------
 # - ``"constant"`` keeps the rate;
 # - ``"invscaling"`` divides it by the square root of the number of the epoch (``power_t=0.5``);
-# - ``"adaptive"`` divides it by 5 each time the loss has not improved for ``n_iter_no_change``
-#   epochs;
-# - ``"cosine"`` follows half a wave down, to about zero at ``max_iter``;
-# - ``"one_cycle"`` warms up first, and moves the momentum the other way;
-# - a function gives the factor for the share of the epochs that is done. The one below halves the
+# - ``"adaptive"`` divides it by 5 whenever the loss has not improved for ``n_iter_no_change`` epochs;
+# - ``"cosine"`` decays along half a cosine, to about zero at ``max_iter``;
+# - ``"one_cycle"`` warms up first and then decays to about zero, while the momentum moves inversely;
+# - a function returns the factor for the fraction of epochs that are done. The one below halves the
 #   rate four times.
 #
-# The last three are planned over ``max_iter`` epochs, and patience with the training loss does not
-# cut them short. For the others it is switched off here, except for ``"adaptive"``, which works by
-# it. So every run ends after 40 epochs, and the warning that it could have gone on is switched off
-# as well.
+# The last three take exactly ``max_iter`` epochs: patience with the training loss does not stop them
+# early. For the others, patience is unlimited here, except for ``"adaptive"``, which depends on it. So
+# every run takes 40 epochs. The warning that training has not converged is switched off.
 
 import warnings
 
@@ -42,7 +40,7 @@ warnings.filterwarnings("ignore", category=ConvergenceWarning)
 
 
 def halve_four_times(fraction):
-    """Return the factor of the rate when this share of the epochs is done."""
+    """Return the factor of the rate when this fraction of the epochs is done."""
     return 0.5 ** int(5 * fraction)
 
 
@@ -80,9 +78,9 @@ def train(schedule, learning_rate_init, seed=0):
 # %%
 # Rates and losses
 # ----------------
-# ``learning_rate_curve_`` and ``loss_curve_`` keep the rate and the loss of each epoch. At a
-# constant rate of 0.1 the loss soon stops falling and jumps about. Wherever the rate comes down,
-# the loss comes down with it.
+# ``learning_rate_curve_`` and ``loss_curve_`` hold the rate and the loss of each epoch. At a constant
+# rate of 0.1, the loss soon reaches a plateau and fluctuates. Wherever the rate decays, the loss falls
+# as well.
 
 fig, axes = plt.subplots(1, 2, figsize=(10, 4.5), layout="constrained")
 for name, (schedule, color, ls) in schedules.items():
@@ -91,16 +89,17 @@ for name, (schedule, color, ls) in schedules.items():
     style = {"color": color, "ls": ls, "lw": 2, "label": name}
     axes[0].plot(epochs, clf.learning_rate_curve_, **style)
     axes[1].plot(epochs, clf.loss_curve_, **style)
-axes[0].set(xlabel="epoch", ylabel="learning rate", title="The rate of each epoch")
-axes[1].set(xlabel="epoch", ylabel="training loss", title="The loss that it leads to")
+axes[0].set(xlabel="epoch", ylabel="learning rate", title="Learning rate of each epoch")
+axes[1].set(xlabel="epoch", ylabel="training loss", title="Training loss of each epoch")
 axes[1].legend()
 
 # %%
-# What they reach
-# ---------------
-# The test loss after 40 epochs, as the mean of three random starts, for four values of
-# ``learning_rate_init``. Every schedule reaches a lower loss than any constant rate, and forgives a
-# start that is too fast, as the constant rate of 0.3 does not. None helps a start that is too slow.
+# Test losses
+# -----------
+# The table shows the test loss after 40 epochs, as the mean of three runs with different initial
+# weights, for four values of ``learning_rate_init``. Over the four rates, the best result of every
+# schedule is lower than the best constant one. A rate of 0.3 is too high for "constant", but the best
+# one for all schedules. No schedule helps if the initial rate is too low.
 
 rates = [0.01, 0.03, 0.1, 0.3]
 test_loss = {}
@@ -122,7 +121,7 @@ for name, (_, color, ls) in schedules.items():
 ax.set(xscale="log", xlabel="learning_rate_init", ylabel="test loss", ylim=(0.5, 0.8))
 ax.set_xticks(rates, labels=rates)
 ax.minorticks_off()
-ax.set_title("The test loss after 40 epochs")
+ax.set_title("Test loss after 40 epochs")
 ax.legend()
 
 plt.show()

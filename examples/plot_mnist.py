@@ -3,17 +3,17 @@
 Handwritten digits
 ==================
 
-MNIST holds 70,000 handwritten digits, each a picture of 28 x 28 grey pixels. A well-known exercise
-is to read them with a network written from scratch. This page follows one such notebook, which
-trains 784 inputs, 15 hidden ReLU units and 10 softmax outputs on minibatches of 128 images, and
-then shows what a wider network reaches with the same few lines.
+MNIST holds 70,000 handwritten digits, each an image of 28 x 28 grey pixels. A well-known exercise is
+to classify them with a network written from scratch. This page follows one such notebook: 784 inputs,
+15 hidden ReLU units and 10 softmax outputs, trained on minibatches of 128 images. Then it trains a
+wider network with the same few lines.
 
-The notebook judges its progress on the training and the test set, and notes that a validation set
-should be used for that. Here one is: ``early_stopping=True`` sets part of the training data aside,
-watches the loss on it, and keeps the weights of the best epoch.
+The notebook measures its progress on the training and the test set, and notes that a validation set
+should be used. Here, ``early_stopping=True`` splits off a validation set, monitors the loss on it, and
+keeps the weights of the best epoch.
 
-Run as a script, this page downloads MNIST once with :func:`sklearn.datasets.fetch_openml`, or reads
-it from a folder with the four original files::
+As a script, this page downloads MNIST once with :func:`sklearn.datasets.fetch_openml`, or reads it
+from a folder with the four original files::
 
     python plot_mnist.py
     python plot_mnist.py --data FOLDER     # or set the environment variable SKSCRATCH_MNIST
@@ -23,9 +23,9 @@ it from a folder with the four original files::
 # %%
 # Reading the data
 # ----------------
-# The original files are in the IDX format: four bytes that give the type of the numbers and the
-# number of dimensions, the size of each dimension in four bytes, most significant first, and then
-# the numbers themselves.
+# The original files have the IDX format. The first four bytes give the type of the numbers and the
+# number of dimensions. The size of each dimension follows in four bytes, most significant first, and
+# then the numbers.
 
 import argparse
 import gzip
@@ -48,7 +48,7 @@ UNSIGNED_BYTES = 8
 
 
 def read_idx(folder, name, n_dims):
-    """Read one IDX file of unsigned bytes, as it is or compressed by gzip."""
+    """Read one IDX file of unsigned bytes, uncompressed or compressed by gzip."""
     plain, packed = folder / name, folder / f"{name}.gz"
     if plain.is_file():
         path, content = plain, plain.read_bytes()
@@ -63,12 +63,12 @@ def read_idx(folder, name, n_dims):
     shape = tuple(int(size) for size in np.frombuffer(content, ">u4", count=n_dims, offset=4))
     values = np.frombuffer(content, np.uint8, offset=header)
     if values.size != math.prod(shape):
-        raise ValueError(f"{path} promises {shape} values and holds {values.size}")
+        raise ValueError(f"{path} declares the shape {shape} but holds {values.size} values")
     return values.reshape(shape)
 
 
 def unpack(path):
-    """Return what a file compressed by gzip holds."""
+    """Return the content of a file compressed by gzip."""
     try:
         return gzip.decompress(path.read_bytes())
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
@@ -109,7 +109,7 @@ def read_small_digits():
 
 
 def load_data():
-    """Load the digits that the command line or the environment asks for."""
+    """Load the digits that the command line or the environment selects."""
     parser = argparse.ArgumentParser(description="Train small networks on handwritten digits.")
     parser.add_argument("--data", metavar="FOLDER", help="folder with the four files of MNIST")
     parser.add_argument("--digits", action="store_true", help="use scikit-learn's small digits")
@@ -149,10 +149,10 @@ print(f"{len(X_train):,} training and {len(X_test):,} test images of {side} x {s
 # %%
 # Fifteen hidden units
 # --------------------
-# Shuffled minibatches of 128, as in the notebook. Its learning rate of 0.001, applied to the sum
-# over a minibatch, is 0.128 on the mean; here it is 0.1. What else differs: the momentum is 0.9 in
-# place of 0.001, there is a little L2, and the validation loss rules. Whenever it has not improved
-# for two epochs, ``learning_rate="adaptive"`` divides the rate by 5.
+# Like the notebook, this trains on shuffled minibatches of 128. The notebook applies a learning rate of
+# 0.001 to the sum over a minibatch, which is 0.128 on the mean; here it is 0.1. Three more things
+# differ. The momentum is 0.9 instead of 0.001, there is a small L2 penalty, and the validation loss is
+# monitored: if it has not improved for two epochs, ``learning_rate="adaptive"`` divides the rate by 5.
 
 settings = {
     "activation": "relu",
@@ -180,16 +180,16 @@ def report(clf):
     """Print what a trained network reaches."""
     print(
         f"{layers(clf)}: {clf.n_iter_} epochs, "
-        f"the best was number {clf.best_iter_}\n"
-        f"accuracy {clf.score(X_train, y_train):.2%} on the training set, "
-        f"{clf.score(X_test, y_test):.2%} on the test set"
+        f"the best is epoch {clf.best_iter_}\n"
+        f"accuracy {clf.score(X_train, y_train):.4f} on the training set, "
+        f"{clf.score(X_test, y_test):.4f} on the test set"
     )
 
 
 report(narrow)
 
 # %%
-# The notebook publishes its training loss on MNIST. It was trained for up to 280 epochs.
+# The notebook has published its training loss on MNIST, for up to 280 epochs.
 
 published = {1: 1.163, 10: 0.453, 20: None, 100: 0.241, 200: 0.184, 280: 0.160}
 line = "{:>6}{:>12}{:>12}"
@@ -210,28 +210,28 @@ report(wide)
 # Loss curves
 # -----------
 # Each late drop follows a division of the rate. The validation loss is the cross-entropy of the network
-# that an epoch leaves behind. The training loss is what is minimised, as the epoch met it: with the
-# L2 penalty, and over batches that the network had yet to learn from. So it may lie above.
+# after the epoch. The training loss includes the L2 penalty, and it is averaged over the epoch while the
+# network improves. So it may lie above the validation loss.
 
 fig, axes = plt.subplots(1, 2, figsize=(10, 4), sharey=True, layout="constrained")
 for ax, clf in zip(axes, [narrow, wide], strict=True):
     LossCurveDisplay.from_estimator(clf, ax=ax)
-    ax.set_title(f"{layers(clf)}: {clf.score(X_test, y_test):.2%} of the test set")
+    ax.set_title(f"{layers(clf)}: test accuracy {clf.score(X_test, y_test):.4f}")
 
 # %%
-# What the fifteen units look at
-# ------------------------------
-# Each hidden unit weighs the pixels of an image. Where its picture is red, bright pixels excite it,
-# and where it is blue, they inhibit it. A blank one is dead: an early step took its ReLU below zero
-# for every image, where it has no gradient to come back by.
+# Weights of the fifteen units
+# ----------------------------
+# Each hidden unit weighs the pixels of an image. Bright pixels increase its input where its weights are
+# red, and decrease it where they are blue. A blank unit is dead: an early step made the input of its
+# ReLU negative for every image, so its gradient is zero and it cannot recover.
 
 fig, ax = plt.subplots(figsize=(8, 4.5), layout="constrained")
 FirstLayerDisplay.from_estimator(narrow, image_shape=(side, side), n_columns=5, ax=ax)
 
 # %%
-# Misread digits
-# --------------
-# The test images that the wider network misreads with the highest probability.
+# Misclassified digits
+# --------------------
+# These are test images that the wider network misclassifies with the highest probability.
 
 probability = wide.predict_proba(X_test)
 answer = wide.classes_[probability.argmax(axis=1)]
@@ -244,7 +244,7 @@ for ax in axes.flat:
 for ax, row in zip(axes.flat, surest, strict=False):
     ax.imshow(images_test[row].reshape(side, side), cmap="gray_r")
     sureness = probability[row].max()
-    ax.set_title(f"{y_test[row]}, read as {answer[row]}\n({sureness:.1%} sure)", size=9)
-fig.suptitle(f"{len(wrong)} of {len(y_test):,} test images are misread; ten of them")
+    ax.set_title(f"{y_test[row]}, predicted {answer[row]}\n(probability {sureness:.3f})", size=9)
+fig.suptitle(f"Ten of {len(wrong)} misclassified test images, of {len(y_test):,}")
 
 plt.show()

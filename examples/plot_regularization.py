@@ -1,19 +1,19 @@
 """
-=================================
-Three ways to hold a network back
-=================================
+===============================================
+Regularisation: L2, dropout and label smoothing
+===============================================
 
-A network that is large for its data bends its border around single rows, and is sure of itself
-right up to that border. Three parameters hold it back: ``alpha`` keeps the weights small,
-``dropout`` switches units off at random while the network is trained, and ``label_smoothing`` moves
-the labels away from certainty. On two features, all three can be seen at work.
+A network that is large for its data bends its decision boundary around single rows, and is confident
+right up to that boundary. Three parameters regularise it: ``alpha`` keeps the weights small,
+``dropout`` drops units at random during training, and ``label_smoothing`` moves the targets away from
+0 and 1. This page shows the effect of each on data with two features.
 """
 
 # %%
 # The data and the network
 # ------------------------
-# Two half moons, so noisy that they overlap: 150 rows to train on, and two hidden layers of 64
-# units, over 4,000 weights. The best accuracy that any classifier can reach here is about 88 %.
+# The data are two half moons, so noisy that they overlap. There are 150 training rows, and two hidden
+# layers of 64 units with over 4,000 weights. The best possible accuracy here is about 0.88.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -29,7 +29,7 @@ X_test, y_test = make_moons(10_000, noise=0.35, random_state=1)
 
 
 def draw(parameter, values):
-    """Train one network for each value, and draw the probability of the violet class."""
+    """Train one network for each value; draw the probability of the violet class."""
     fig, axes = plt.subplots(
         1, len(values), figsize=(11, 3.4), sharex=True, sharey=True, layout="constrained"
     )
@@ -58,7 +58,7 @@ def draw(parameter, values):
         ax.scatter(*X_train.T, c=y_train, cmap=cmap, s=22, edgecolor="white", lw=0.6)
         loss, hits = log_loss(y_test, clf.predict_proba(X_test)), clf.score(X_test, y_test)
         ax.set(xlabel="first feature", ylabel="")
-        ax.set_title(f"{parameter}={value}\ntest loss {loss:.2f}, accuracy {hits:.1%}", size=10)
+        ax.set_title(f"{parameter}={value}\ntest loss {loss:.2f}, accuracy {hits:.3f}", size=10)
     axes[0].set_ylabel("second feature")
     fig.colorbar(regions.surface_, ax=axes, label="probability of violet", shrink=0.8)
 
@@ -66,27 +66,26 @@ def draw(parameter, values):
 # %%
 # Small weights: ``alpha``
 # ------------------------
-# The penalty keeps the weights small, and small weights cannot bend a border sharply. With more of
-# it the border smooths out, and the probabilities change more gently across it. Too much leaves a
-# straight line.
+# The penalty keeps the weights small, and small weights cannot bend a boundary sharply. With a stronger
+# penalty, the boundary becomes smoother, and the probabilities change more slowly across it. If the
+# penalty is too strong, the boundary is a straight line.
 
 draw("alpha", [0, 0.001, 0.01, 0.1])
 
 # %%
-# Absent units: ``dropout``
-# -------------------------
-# In each training step every hidden unit is absent with this probability, so none can rely on a
-# certain other one. What single rows have drawn fades, and doubt grows where the classes mix. Far
-# from the data the network stays sure.
+# Dropped units: ``dropout``
+# --------------------------
+# Each training step drops every hidden unit with this probability, so no unit can rely on another one.
+# Boundaries drawn by single points disappear, and predictions become less certain where the classes
+# overlap. Far from the data, the network stays confident.
 
 draw("dropout", [0, 0.1, 0.3, 0.6])
 
 # %%
-# Doubtful labels: ``label_smoothing``
+# Smoothed labels: ``label_smoothing``
 # ------------------------------------
-# The smoothed labels ask for less than certainty, and get it: the probabilities stay away from 0
-# and 1, and the test loss falls. The border itself still winds around single rows, so the accuracy
-# gains little.
+# Smoothed targets are not 0 or 1, so the predicted probabilities stay away from 0 and 1, and the test
+# loss falls. The boundary itself still bends around single rows, so the accuracy gains little.
 
 draw("label_smoothing", [0, 0.05, 0.2, 0.5])
 

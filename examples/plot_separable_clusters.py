@@ -1,27 +1,27 @@
 """
-===========================
-Three clusters that overlap
-===========================
+==========================
+Three overlapping clusters
+==========================
 
-A blog post that builds a network by hand in NumPy, and the same network in TensorFlow, trains it
-on three clouds of points in the plane: two inputs, five hidden ReLU units, three softmax outputs.
-It does so in two ways:
+A blog post builds a network by hand in NumPy, and the same network in TensorFlow: two inputs, five
+hidden ReLU units, three softmax outputs. It trains the network on three clouds of points in the plane,
+in two ways:
 
-- **full batch with L2**: each of 5,001 steps uses all the training data, and the loss is the mean
-  cross-entropy plus half of lambda = 0.01 times the sum of the squared weights;
+- **full batch with L2**: each of 5,001 steps uses all training data, and the objective is the mean
+  cross-entropy plus lambda / 2 times the sum of the squared weights, with lambda = 0.01;
 - **minibatches in order**: each of 10,001 steps uses the next 100 rows, without L2.
 
-Both are plain gradient descent at a rate of 0.01, without momentum. This page trains both with
-:class:`~skscratch.ScratchMLPClassifier`, prints the published figures beside the ones reached, and
-shows where the mistakes are.
+Both are plain gradient descent with a learning rate of 0.01, without momentum. This page trains both
+with :class:`~skscratch.ScratchMLPClassifier`, compares the results with the published ones, and shows
+where the errors are.
 """
 
 # %%
 # The data
 # --------
-# 5,000 points from each of three normal distributions. The covariance of the last one is no valid
-# covariance (its eigenvalues are 0.75 and -0.75). NumPy samples from it all the same, and
-# ``check_valid="ignore"`` keeps it quiet about that.
+# There are 5,000 points from each of three normal distributions. The covariance of the last one is not
+# valid (its eigenvalues are 0.75 and -0.75). NumPy samples from it nevertheless, and
+# ``check_valid="ignore"`` suppresses the warning.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -57,19 +57,19 @@ for handle in legend.legend_handles:
     handle.set_alpha(1)
 
 # %%
-# The starting weights
-# --------------------
+# Initial weights
+# ---------------
 # The original draws every weight from N(0, 1) and sets the biases to zero. The estimator would draw
-# smaller weights, which fit the activation, so the original's are brought along: a first call to
-# ``partial_fit`` makes the network, ``coefs_`` and ``intercepts_`` are replaced, and with
-# ``warm_start=True`` the next ``fit`` goes on from there.
+# smaller weights, which suit the activation. To use the original's, a first call of ``partial_fit`` makes
+# the network. Then ``coefs_`` and ``intercepts_`` are replaced, and with ``warm_start=True`` the next
+# ``fit`` continues from them.
 
 starting_coefs = [random.standard_normal((2, 5)), random.standard_normal((5, 3))]
 starting_intercepts = [np.zeros(5), np.zeros(3)]
 
 
 def with_starting_weights(clf):
-    """Make the network of a new estimator, with the weights of the original."""
+    """Make the network of a new estimator, with the initial weights of the original."""
     clf.partial_fit(X_train[:1], y_train[:1], classes=[0, 1, 2])
     clf.coefs_ = [W.copy() for W in starting_coefs]
     clf.intercepts_ = [b.copy() for b in starting_intercepts]
@@ -79,9 +79,9 @@ def with_starting_weights(clf):
 # %%
 # Full batch with L2
 # ------------------
-# ``alpha`` is the textbook's lambda, so 0.01 means the same here as there. With infinite patience
-# training never stops early: exactly 5,001 steps are taken. An epoch is one step, and
-# ``loss_curve_`` holds the loss that each step began with.
+# ``alpha`` is the textbook's lambda, so 0.01 means the same in both. With unlimited patience, training
+# takes exactly 5,001 steps. Each epoch is one step, and ``loss_curve_`` holds the objective before each
+# step.
 
 full_batch = with_starting_weights(
     ScratchMLPClassifier(
@@ -106,9 +106,9 @@ full_batch_losses = full_batch.loss_curve_[-5001], full_batch.loss_curve_[-1]
 # %%
 # Minibatches in order
 # --------------------
-# 13,500 training rows are 135 batches of 100, so 74 epochs are 9,990 steps. ``partial_fit`` on the
-# first 1,100 rows takes the remaining eleven. The last of them is taken alone: its ``loss_`` is
-# then the loss of that one minibatch, the figure that the original prints.
+# 13,500 training rows are 135 batches of 100, so 74 epochs are 9,990 steps. ``partial_fit`` on the first
+# 1,100 rows takes the remaining eleven. The last step has a call of its own. So ``loss_`` is the loss of
+# that minibatch, which is the number that the original prints.
 
 minibatch = with_starting_weights(
     ScratchMLPClassifier(
@@ -134,9 +134,9 @@ minibatch.partial_fit(X_train[1000:1100], y_train[1000:1100])
 minibatch_losses = first_loss, minibatch.loss_
 
 # %%
-# Published and reached
-# ---------------------
-# The loss at step 0 depends on the random starting weights, which are not published.
+# Published and reached results
+# -----------------------------
+# The loss at step 0 depends on the random initial weights, which are not published.
 
 networks = {"full batch with L2": full_batch, "minibatches in order": minibatch}
 accuracy = {name: clf.score(X_test, y_test) for name, clf in networks.items()}
@@ -151,19 +151,19 @@ for name, published, reached in [
         ("published", published),
         ("reached", (*reached, accuracy[name])),
     ]:
-        print(line.format(name, source, f"{start:.2f}", f"{end:.4f}", f"{hits:.2%}"))
+        print(line.format(name, source, f"{start:.2f}", f"{end:.4f}", f"{hits:.4f}"))
 
 # %%
-# Hits and misses
-# ---------------
-# The misses lie where the clusters meet. There no classifier can be right every time.
+# Errors
+# ------
+# The errors lie where the clusters overlap. No classifier can avoid all of them.
 
 fig, axes = plt.subplots(1, 2, figsize=(10, 4.5), sharex=True, sharey=True, layout="constrained")
 for ax, (name, clf) in zip(axes, networks.items(), strict=True):
     hit = clf.predict(X_test) == y_test
-    ax.scatter(*X_test[hit].T, s=6, color="#56B4E9", alpha=0.6, label=f"{hit.sum():,} hits")
-    ax.scatter(*X_test[~hit].T, s=18, color="#D55E00", marker="x", label=f"{(~hit).sum()} misses")
-    ax.set(xlabel="first feature", title=f"{name}: {accuracy[name]:.2%}")
+    ax.scatter(*X_test[hit].T, s=6, color="#56B4E9", alpha=0.6, label=f"{hit.sum():,} correct")
+    ax.scatter(*X_test[~hit].T, s=18, color="#D55E00", marker="x", label=f"{(~hit).sum()} errors")
+    ax.set(xlabel="first feature", title=f"{name}: accuracy {accuracy[name]:.4f}")
     ax.legend()
 axes[0].set_ylabel("second feature")
 fig.suptitle("The test set")
@@ -171,8 +171,8 @@ fig.suptitle("The test set")
 # %%
 # Decision regions
 # ----------------
-# Five ReLU units bend the borders between the regions a few times at most. The points are the test
-# set, in the colours of their true clusters.
+# Five ReLU units can bend the boundaries only a few times. The points are the test set, in the colours of
+# their true clusters.
 
 fig, axes = plt.subplots(1, 2, figsize=(10, 4.5), sharex=True, sharey=True, layout="constrained")
 for ax, (name, clf) in zip(axes, networks.items(), strict=True):
@@ -191,6 +191,6 @@ for ax, (name, clf) in zip(axes, networks.items(), strict=True):
     ax.set(xlabel="first feature", ylabel="", title=name)
 axes[0].set_ylabel("second feature")
 axes[0].legend(markerscale=3)
-fig.suptitle("The cluster that the network answers with, everywhere in the plane")
+fig.suptitle("Predicted cluster everywhere in the plane")
 
 plt.show()

@@ -1,12 +1,11 @@
-"""Read handwritten digits: scale, tune, test, and look at the training.
+"""Classify handwritten digits: scale, tune, test, and plot the training curves.
 
-The main job of the package in one script. A pipeline of StandardScaler and ScratchMLPClassifier is
-tuned by GridSearchCV on the digits that scikit-learn ships (1,797 images of 8 x 8 pixels), and the
-winner is tested on images that the search has not seen. Then the best parameters are trained once
-more with early stopping, which sets a part of the training rows aside, and a picture shows the loss
-on both parts.
+GridSearchCV tunes a pipeline of StandardScaler and ScratchMLPClassifier on scikit-learn's digits (1,797
+images of 8 x 8 pixels). The best pipeline is tested on images that the search has not seen. Then it is
+trained again with early stopping, which splits off a validation set, and a plot shows the training and
+the validation loss.
 
-Run it with ``python examples/quickstart.py``; it takes well under a minute.
+Run it with ``python examples/quickstart.py``. It takes well under a minute.
 """
 
 import argparse
@@ -24,7 +23,7 @@ from skscratch import ScratchMLPClassifier
 
 
 def tune(X, y):
-    """Search sizes and penalties by cross-validation; the winner is refitted on all rows."""
+    """Search sizes and penalties by cross-validation; the best pipeline is refitted on all rows."""
     pipeline = Pipeline([("scale", StandardScaler()), ("mlp", ScratchMLPClassifier(random_state=0))])
     grid = {
         "mlp__hidden_layer_sizes": [(32,), (100,)],
@@ -34,8 +33,8 @@ def tune(X, y):
 
 
 def plot_loss_curves(mlp, path):
-    """Draw the loss per epoch on the training and the validation part."""
-    # A bare Figure, not pyplot: it draws into a file on machines without a display, too.
+    """Plot the loss per epoch on the training and the validation set."""
+    # A Figure instead of pyplot also works on machines without a display.
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     ax = figure.subplots()
     epochs = range(1, len(mlp.loss_curve_) + 1)
@@ -50,13 +49,13 @@ def plot_loss_curves(mlp, path):
 
 
 def main():
-    """Tune, test, train with early stopping, draw."""
+    """Tune, test, train with early stopping, plot."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         "--output",
         default="loss_curves.png",
         metavar="FILE",
-        help="where the picture goes (default: %(default)s)",
+        help="file to write the plot to (default: %(default)s)",
     )
     args = parser.parse_args()
 
@@ -70,17 +69,17 @@ def main():
     print("best parameters:")
     for name, value in search.best_params_.items():
         print(f"  {name} = {value!r}")
-    print("\nby digit:")
+    print("\nclassification report:")
     print(classification_report(y_test, y_pred))
-    print("confusion matrix (rows: the digit, columns: what was read):")
+    print("confusion matrix (rows: true digit, columns: predicted digit):")
     print(confusion_matrix(y_test, y_pred))
 
     watched = clone(search.best_estimator_).set_params(mlp__early_stopping=True)
     watched.fit(X_train, y_train)
     mlp = watched["mlp"]
-    print(f"\nwith early stopping: {mlp.n_iter_} epochs, the best was epoch {mlp.best_iter_},")
-    print(f"and {len(mlp.refit_loss_curve_)} more from there, with all rows;")
-    print(f"test accuracy {watched.score(X_test, y_test):.3f}")
+    print(f"\nwith early stopping: {mlp.n_iter_} epochs, the best is epoch {mlp.best_iter_};")
+    print(f"then a refit on all training rows for {len(mlp.refit_loss_curve_)} epochs;")
+    print(f"test accuracy: {watched.score(X_test, y_test):.3f}")
     plot_loss_curves(mlp, args.output)
     print(f"loss curves: {args.output}")
 

@@ -1,10 +1,10 @@
 """Grid search on a Dask cluster.
 
-GridSearchCV trains its candidates through joblib, and joblib can hand them to a Dask cluster: nothing in
-the search changes but one ``with`` line. Here the cluster is two worker processes on this machine; with the
-address of a scheduler in ``Client(...)`` it is as many machines as that has.
+GridSearchCV trains its candidates through joblib, and joblib can send them to a Dask cluster. The search
+needs only one additional ``with`` statement. Here the cluster is two worker processes on this machine. With
+the address of a scheduler in ``Client(...)``, it is all machines of that scheduler.
 
-Needs ``pip install "skscratch[dask]"``; run it with ``python examples/scale_dask.py``.
+It needs ``pip install "skscratch[dask]"``. Run it with ``python examples/scale_dask.py``.
 """
 
 import joblib
@@ -23,7 +23,7 @@ GRID = {
 
 
 def make_search(grid=GRID, max_iter=30, **options):
-    """Return the search; it trains each candidate for so many epochs."""
+    """Return the search; it trains each candidate for max_iter epochs."""
     mlp = ScratchMLPClassifier(max_iter=max_iter, random_state=0)
     return GridSearchCV(make_pipeline(StandardScaler(), mlp), grid, cv=3, **options)
 
@@ -39,7 +39,7 @@ def search_on_cluster(search, X, y, n_workers=2):
 
 
 def main():
-    """Search on digits and print what was found."""
+    """Search on digits and print the results."""
     X, y = load_digits(return_X_y=True)
     search = search_on_cluster(make_search(), X, y)
     print(f"accuracy in cross-validation: {search.best_score_:.3f}")
@@ -47,6 +47,6 @@ def main():
         print(f"  {name} = {value!r}")
 
 
-# The worker processes import this file, so what runs must stand behind this line.
+# The worker processes import this file. Only the main process must run the search.
 if __name__ == "__main__":
     main()

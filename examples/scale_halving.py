@@ -1,15 +1,15 @@
-"""Successive halving: many candidates for a few epochs, the best of them for many.
+"""Successive halving: train many candidates for a few epochs, and the best of them for more.
 
-HalvingGridSearchCV takes any parameter as the budget; ``resource="max_iter"`` makes it epochs. All
-candidates train for a few, the better third for three times as many, and so on. The learning rate runs
-through its whole course in the epochs that are given, so a short training is a complete one.
+HalvingGridSearchCV can use any parameter as its budget; here ``max_iter`` makes it the number of epochs. All
+candidates train for a few epochs, the best third for three times as many, and so on. The schedule anneals
+within the given epochs, so each short training run is complete.
 
-Needs nothing but scikit-learn; run it with ``python examples/scale_halving.py``.
+It needs only scikit-learn. Run it with ``python examples/scale_halving.py``.
 """
 
 from sklearn.datasets import load_digits
 
-# The search is experimental in scikit-learn; this import makes it known.
+# The search is experimental in scikit-learn; this import enables it.
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import HalvingGridSearchCV, train_test_split
 from sklearn.pipeline import make_pipeline
@@ -41,7 +41,7 @@ def make_search(grid=GRID, min_epochs=2, max_epochs=54, n_jobs=2):
 
 
 def main():
-    """Search on digits, then test the winner on rows that the search has not seen."""
+    """Search on digits, then test the best pipeline on rows that the search has not seen."""
     X, y = load_digits(return_X_y=True)
     X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
     search = make_search().fit(X_train, y_train)

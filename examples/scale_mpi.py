@@ -1,16 +1,16 @@
 """Train one network on several processes, or machines, with MPI.
 
-Every rank holds a part of the rows. At each step every rank takes the gradient of its share of the batch, and
-one Allreduce turns them into that of the whole batch; so all ranks hold the same network, and it is the one
-that a single process would get from the same batches, up to the rounding of sums.
+Every rank holds a part of the rows. In each step, every rank computes the gradient of its own batch, and one
+all-reduce turns these into the gradient of the global batch. So all ranks hold the same network. It is the
+one that a single process would get from the same batches, up to rounding in sums.
 
-Needs ``pip install "skscratch[mpi]"``, which brings an MPI library for one machine along; on a cluster, use
+It needs ``pip install "skscratch[mpi]"``, which includes an MPI library for one machine. On a cluster, use
 the cluster's own. Run it with
 
     mpiexec -n 2 python -m mpi4py examples/scale_mpi.py
 
-``-m mpi4py`` ends all ranks if one of them fails. Give each rank its share of the cores: where NumPy's BLAS
-runs threads of its own, set OPENBLAS_NUM_THREADS=1, for example.
+``-m mpi4py`` stops all ranks if one of them fails. Divide the cores among the ranks: NumPy's BLAS may start
+threads of its own, so set for example OPENBLAS_NUM_THREADS=1.
 """
 
 import numpy as np
@@ -31,11 +31,11 @@ def scale(X_here, comm):
 
 
 def main():
-    """Train on digits, early stopping included; rank 0 says what came of it."""
+    """Train on digits with early stopping; rank 0 prints the results."""
     comm = MPI.COMM_WORLD
     X, y = load_digits(return_X_y=True)
     X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
-    # On a cluster every rank would read its own files here.
+    # On a cluster, every rank would read its own files here.
     X_here, y_here = X_train[comm.rank :: comm.size], y_train[comm.rank :: comm.size]
     mean, deviation = scale(X_here, comm)
 

@@ -1,11 +1,11 @@
-"""Search hyper-parameters with Optuna, and stop hopeless trials early.
+"""Search hyperparameters with Optuna, and prune bad trials early.
 
-OptunaSearchCV with ``enable_pruning=True`` trains each trial through ``partial_fit``, one epoch at a time on
-every fold, and gives up those that do worse than the others did after as many epochs. n calls of
-``partial_fit`` are ``fit(max_iter=n)`` here, bit for bit, so the scores are those of the model that is fitted
-in the end.
+OptunaSearchCV with ``enable_pruning=True`` trains each trial with ``partial_fit``, one epoch at a time on
+every fold. It prunes trials that do worse than the others did after the same number of epochs. Here n calls
+of ``partial_fit`` are bit-for-bit identical to ``fit(max_iter=n)``, so a trial's score is that of the model
+that ``fit`` returns.
 
-Needs ``pip install "skscratch[optuna]"``; run it with ``python examples/scale_optuna.py``.
+It needs ``pip install "skscratch[optuna]"``. Run it with ``python examples/scale_optuna.py``.
 """
 
 import warnings
@@ -27,7 +27,7 @@ SPACE = {
 
 
 def make_search(n_trials=25, max_iter=20):
-    """Return the search; the estimator's own max_iter is the course of its learning rate."""
+    """Return the search; the estimator's own max_iter is the length of its schedule."""
     mlp = ScratchMLPClassifier(max_iter=max_iter, random_state=0)
     study = optuna.create_study(
         direction="maximize",
@@ -42,15 +42,15 @@ def make_search(n_trials=25, max_iter=20):
 def main():
     """Search on digits, then test the best parameters on rows that the search has not seen."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    # Optuna warns that its class is experimental, and of a deprecated module of its own that the class uses.
+    # Optuna warns that its class is experimental, and that the class uses a deprecated module of Optuna.
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
     warnings.filterwarnings("ignore", "`optuna.terminator`", FutureWarning)
     X, y = load_digits(return_X_y=True)
-    # partial_fit goes without a Pipeline: the pixels are 0 to 16, so this scales them.
+    # A Pipeline has no partial_fit, so the pixels, which are 0 to 16, are scaled here.
     X_train, X_test, y_train, y_test = train_test_split(X / 16, y, stratify=y, random_state=0)
     search = make_search().fit(X_train, y_train)
     pruned = sum(trial.state == optuna.trial.TrialState.PRUNED for trial in search.trials_)
-    print(f"{len(search.trials_)} trials, {pruned} of them given up early")
+    print(f"{len(search.trials_)} trials, {pruned} of them pruned")
     print(f"accuracy in cross-validation: {search.best_score_:.3f}")
     for name, value in search.best_params_.items():
         print(f"  {name} = {value!r}")

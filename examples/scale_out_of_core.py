@@ -1,15 +1,15 @@
-"""Train on data that do not fit into memory.
+"""Train on data that does not fit into memory.
 
-Two ways, on the same rows:
+There are two ways, shown on the same rows:
 
-1. A Parquet file is read batch by batch, and every batch goes to ``partial_fit``. Only one batch is in memory
-   at a time; the optimizer's memory goes on from call to call. The portions are seen in the file's order, so
-   it should not be sorted by class.
-2. A NumPy file is mapped into memory and passed to ``fit`` as it is. Rows are gathered from it minibatch by
-   minibatch, in a new random order every epoch; the whole of it is never copied.
+1. Read a Parquet file in chunks, and pass every chunk to ``partial_fit``. Only one chunk is in memory at a
+   time, and the optimizer's memory is kept from call to call. Chunks come in the file's order, so the file
+   should not be sorted by class.
+2. Map a NumPy file into memory, and pass it to ``fit``. ``fit`` gathers the rows of a few minibatches at a
+   time, in a new random order every epoch. The file is never copied as a whole.
 
-Parquet needs pyarrow (``pip install pyarrow``); run it with ``python examples/scale_out_of_core.py``, with
-``--rows 20000000`` if you like.
+Parquet needs pyarrow (``pip install pyarrow``). Run it with ``python examples/scale_out_of_core.py``, for
+example with ``--rows 20000000``.
 """
 
 import argparse
@@ -27,14 +27,14 @@ ROWS_AT_ONCE = 10_000
 
 
 def draw_rows(n_rows, seed):
-    """Draw rows of three classes that no straight line parts."""
+    """Draw rows of three classes that are not linearly separable."""
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n_rows, N_FEATURES)).astype(np.float32)
     return X, np.digitize(X[:, 0] * X[:, 1] + X[:, 2], [-0.6, 0.6])
 
 
 def write_files(folder, n_rows):
-    """Write the same rows as Parquet and as NumPy files, without ever holding all of them."""
+    """Write the same rows as Parquet and as NumPy files, a chunk at a time."""
     parquet, numpy_X, numpy_y = (Path(folder) / name for name in ("rows.parquet", "X.npy", "y.npy"))
     X_map = np.lib.format.open_memmap(numpy_X, "w+", np.float32, (n_rows, N_FEATURES))
     y_map = np.lib.format.open_memmap(numpy_y, "w+", np.int64, (n_rows,))
@@ -49,7 +49,7 @@ def write_files(folder, n_rows):
 
 
 def read_parquet(path):
-    """Yield the file's rows in portions."""
+    """Yield the file's rows in chunks."""
     for batch in pq.ParquetFile(path).iter_batches(batch_size=ROWS_AT_ONCE):
         *columns, y = batch.columns
         yield np.column_stack([column.to_numpy() for column in columns]), y.to_numpy()
@@ -57,8 +57,8 @@ def read_parquet(path):
 
 def stream(parquet, n_epochs=3):
     """Train on a Parquet file, several times over."""
-    # alpha="auto" would be chosen by the rows of one portion; a number means the same for all of them.
-    # Without max_iter the learning rate is constant: no end of the calls is in sight.
+    # alpha="auto" would depend on the rows of each chunk; a number is the same for all of them.
+    # Without max_iter, the learning rate is constant, since the number of calls is unknown.
     mlp = ScratchMLPClassifier(64, solver="adam", alpha=1e-5, batch_size=100, random_state=0)
     for _ in range(n_epochs):
         for X, y in read_parquet(parquet):

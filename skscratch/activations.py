@@ -1,19 +1,19 @@
-"""Activation functions: each turns a layer's weighted input into its output, and knows its slope.
+"""Activation functions: each computes a layer's output and its slope.
 
-====== ====================== =====================================================================
-symbol shape                  meaning
-====== ====================== =====================================================================
-z      (n_units, n_examples)  weighted input of a layer; every function here overwrites it with phi(z)
-slope  (n_units, n_examples)  phi'(z), the factor by which the backward pass multiplies delta
-spare  (n_units, n_examples)  room for one more array, for functions with ``needs_spare``; else None
-====== ====================== =====================================================================
+======= ====================== =====================================================================
+symbol  shape                  meaning
+======= ====================== =====================================================================
+z       (n_units, n_examples)  weighted input of a layer; every function here overwrites it with phi(z)
+slope   (n_units, n_examples)  phi'(z), the factor by which the backward pass multiplies delta
+scratch (n_units, n_examples)  buffer for functions with ``needs_scratch``; None for the others
+======= ====================== =====================================================================
 
-The slope is taken in the forward pass, while z is still at hand. So no activation has to remember its
-input, and the backward pass is the same single product for all of them: ``delta *= slope``.
+The forward pass computes the slope before it overwrites z. No activation has to store its input, and the
+backward pass is the same single product for all of them: ``delta *= slope``.
 
-Each class has two methods. ``forward(z)`` is for prediction; ``forward_with_slope(z, slope, spare)`` is
-for training. Both overwrite z; the second fills slope. ``init`` names the family of initial weights that
-suits the function (see :mod:`skscratch.initializers`).
+Each class has two methods. ``forward(z)`` is for prediction; ``forward_with_slope(z, slope, scratch)`` is
+for training. Both overwrite z; the second also fills slope. ``init`` names the family of initial weights
+that suits the function (see :mod:`skscratch.initializers`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from scipy.special import expit, ndtr
 
 
 class Activation(Protocol):
-    """What the network asks of an activation."""
+    """The interface that the network requires of an activation."""
 
     init: str
     needs_scratch: bool
@@ -36,7 +36,7 @@ class Activation(Protocol):
         """Overwrite z with phi(z)."""
 
     def forward_with_slope(self, z: NDArray, slope: NDArray, scratch: Any) -> None:
-        """Overwrite z with phi(z) and fill slope with phi'(z)."""
+        """Overwrite z with phi(z), fill slope with phi'(z) and use scratch as a buffer."""
 
 
 class Identity:
@@ -46,10 +46,10 @@ class Identity:
     needs_scratch = False
 
     def forward(self, z: NDArray) -> None:
-        """z is its own output."""
+        """a = z, so nothing is written."""
 
     def forward_with_slope(self, z: NDArray, slope: NDArray, scratch: Any) -> None:
-        """slope = 1."""
+        """slope = 1;  a = z, so z is not written."""
         slope.fill(1)
 
 
@@ -125,8 +125,8 @@ class LeakyReLU:
 class ALReLU(LeakyReLU):
     """phi(z) = z if z > 0 else -z / 2  (absolute leaky ReLU: Mastromichalakis 2020, there with 1/100).
 
-    What ReLU drops comes back halved and with its sign turned. No unit dies: none has the slope 0. He's bound
-    is made for ReLU; with it the mean square grows by a quarter from layer to layer, which is harmless.
+    A negative input is halved and changes sign. The slope is never 0, so no unit dies. He's bound is derived
+    for ReLU; here it lets the mean square of the outputs grow by a quarter per layer, which is harmless.
     """
 
     negative_slope = -0.5
@@ -254,9 +254,9 @@ ACTIVATIONS: dict[str, Activation] = {
     "silu": SiLU(),
     "softplus": Softplus(),
 }
-"""Every activation by the name it has in ``ScratchMLPClassifier(activation=...)``."""
+"""Every activation, by its name in ``ScratchMLPClassifier(activation=...)``."""
 
 NEGATIVE_SLOPES = {
     name: phi.negative_slope for name, phi in ACTIVATIONS.items() if isinstance(phi, LeakyReLU)
 }
-"""The leaky ones by name, with their slope below zero: what other formats have to be told of them."""
+"""The slope below zero of each leaky activation, by name; the exports need this number."""

@@ -1,33 +1,40 @@
-"""Penalty: how strong it should be, told by how much better the training rows are predicted than others.
+"""Alpha selection: MacKay's update chooses alpha without a validation set, from a leave-one-out estimate.
 
-The penalty is a Gaussian prior on the weights, of precision c = alpha N (Bishop 2006, section 5.7). If the
-prior is right, MacKay's equation holds (1992; Bishop 2006, equation 5.178):
+The L2 penalty is a Gaussian prior on the weights with precision c = alpha N (Bishop 2006, section 5.7). A
+large c holds the weights close to 0. MacKay's update (1992; Bishop 2006, equation 5.178) sets c from the
+trained network:
 
-    c = gamma / ||W||^2
+    c <- gamma / ||W||^2
 
-Gamma is the effective number of parameters, those that the data and not the prior determine. By as much as
-gamma / N the loss of rows that were not trained on exceeds that of the training rows. That is measured here
-by leaving rows out, without training anew: near its minimum the network is replaced by its tangent, which is
-linear in the parameters, and what a linear model would say of a row that it has not seen is known in closed
-form (Hastie, Tibshirani & Friedman 2009, section 7.10).
+Gamma is the effective number of parameters: those that the data determines rather than the prior. The more
+the network overfits, the larger gamma is, and the stronger the penalty becomes.
 
-A row is left out with all its weight, and with all its copies: what one of them tells, the others tell, too.
+Gamma is estimated from the overfitting itself. On average, the loss of an unseen row exceeds the loss of a
+training row by gamma / N. Leave-one-out measures this excess: gamma is N times the mean increase of a row's
+loss when the row is left out of training.
 
-It is an estimate, equal to gamma only where the model is right about its own noise. Of more than 256 rows a
-sample stands for all of them, which errs upwards, and so does the tangent where it leads far away. So c is
-kept within bounds, which are part of the method.
+No network is trained again for this. Instead the network is linearised at its current parameters: its logits
+become linear in the parameters, with the tangents dz/dtheta as coefficients, and the loss becomes quadratic.
+The logits without row i then have a closed form (Hastie, Tibshirani & Friedman 2009, section 7.10), which
+:func:`leave_one_out_increase` computes.
+
+A row is left out with its whole weight and with all its copies, since a copy would predict its twin.
+
+The estimate equals gamma only if the model is right about its own noise. It tends to be too high when it uses
+a sample of the rows, and when the logits move so far that the tangent is inaccurate. So c is clipped to
+[0.5, 12]; these bounds are part of the method.
 
 ======== =============== ================================================================================
 symbol   shape           meaning
 ======== =============== ================================================================================
-N        number          effective sample size: how many rows of equal weight would tell as much
-c        number          precision of the prior, alpha N
-omega    (s,)            weight of each row, in a unit of which there are N in all rows
-K        (s, s)          kernel of the tangents: K_ij = mean_k dz_k(x_i)/dtheta . dz_k(x_j)/dtheta
+N        number          effective sample size: as many rows of equal weight are equally informative
+c        number          prior precision, alpha N
+omega    (s,)            weights of the s rows, scaled so that the weights of all training rows sum to N
+K        (s, s)          tangent kernel: K_ij = mean_k dz_k(x_i)/dtheta . dz_k(x_j)/dtheta, outputs k
 S        (s,)            square root of the curvature that each row adds to N times the objective
 lam, V   (s,), (s, s)    eigenvalues and eigenvectors of S K S
-h        (s,)            leverage: how much of a row's own score is its own doing, in [0, 1)
-Z, Y, P  (n_outputs, s)  scores, targets, probabilities
+h        (s,)            leverage: how strongly a row's prediction follows its own target, in [0, 1)
+Z, Y, P  (n_outputs, s)  logits, targets, probabilities
 ======== =============== ================================================================================
 """
 
@@ -45,33 +52,36 @@ from .objective import Objective
 from .rows import Rows
 from .training_state import INITIAL_PRIOR_PRECISION, TrainingState
 
-FEWEST_ROWS, MOST_ROWS = 20, 256  # that are left out; fewer tell nothing, and these stand for any number
-MOST_OUTPUTS = 16  # whose tangents stand for those of all outputs
+# Below an effective size of 20 rows the estimate is noise; above 256 rows a random sample of 256 is used.
+FEWEST_ROWS, MOST_ROWS = 20, 256
+# With more outputs, the tangent kernel is the mean over at most 16 of them, evenly spaced.
+MOST_OUTPUTS = 16
+# Bounds of c, 0.5 and 12, which limit the harm of a wrong estimate.
 LOWEST, HIGHEST = INITIAL_PRIOR_PRECISION / 6, INITIAL_PRIOR_PRECISION * 4
 
 
 class AlphaSelection:
-    """Sets the strength of the penalty by MacKay's equation, after one epoch of a course.
+    """Sets alpha by MacKay's update, once in each cycle of the learning-rate schedule.
 
     Parameters
     ----------
     network : Network
-        The one in training, without dropout.
+        The network in training, without dropout.
     state : TrainingState
-        Holds the precision c, and the generator that draws the sample.
+        Holds the prior precision c and the generator that draws the sample.
     n_epochs : int
-        Length of a course, counted from the state's ``cycle_start``.
+        Length of a cycle; cycles are counted from the state's ``cycle_start``.
     due : int
-        The epoch of the course after which c is set.
+        The epoch of the cycle after which c is set.
     """
 
     def __init__(self, network: Network, state: TrainingState, n_epochs: int, due: int) -> None:
         self._network, self._state, self._n_epochs, self._due = network, state, n_epochs, due
 
     def end_epoch(self, objective: Objective, batches: Batches) -> None:
-        """Set the precision and the objective's alpha, if this is the epoch for it.
+        """Set the prior precision and the objective's alpha if this epoch is due.
 
-        c <- gamma / ||W||^2, between a 6th and 4 times of what it is at first;   alpha <- c / N
+        c <- gamma / ||W||^2, clipped to [LOWEST, HIGHEST];   alpha <- c / N
         """
         state = self._state
         if (state.epoch + 1 - state.cycle_start) % self._n_epochs != self._due:
@@ -86,7 +96,7 @@ class AlphaSelection:
             objective.set_alpha(state.prior_precision / N)
 
     def _mean_increase(self, loss: Loss, batches: Batches) -> float:
-        """Return what the loss of a row rises by when it is left out, in the mean."""
+        """Return the weighted mean increase of a row's loss when the row is left out, over all processes."""
         rise, total = 0.0, 0.0
         rows, communicator, N = batches.distinct, batches.communicator, batches.effective_size
         n_global_rows, weight_sum = communicator.sum(rows.n_rows, rows.weight_sum)
@@ -104,7 +114,7 @@ class AlphaSelection:
 
 
 def draw_sample(rows: Rows, rng: np.random.Generator) -> Rows:
-    """Return the rows, or some of them, drawn at random, where there are too many."""
+    """Return the rows, or a random sample of MOST_ROWS of them if there are more."""
     if rows.n_rows <= MOST_ROWS:
         return rows
     chosen = rng.choice(rows.n_rows, MOST_ROWS, replace=False)
@@ -114,25 +124,29 @@ def draw_sample(rows: Rows, rng: np.random.Generator) -> Rows:
 def leave_one_out_increase(
     network: Network, loss: Loss, rows: Rows, omega: NDArray, stands_for: float, c: float
 ) -> NDArray:
-    """Return what each row's loss rises by when the network has to do without the row.
+    """Return, approximately, how much each row's loss increases if the network is trained without the row.
 
-    The Gauss-Newton approximation of N times the objective's Hessian is c I + J^T S^2 J, with the tangents
-    dz/dtheta as rows of J. With K = J J^T and S K S = V lam V^T,
+    N times the objective has the Gauss-Newton Hessian c I + J^T S^2 J, where row i of J is the tangent
+    dz/dtheta of row i. With K = J J^T and S K S = V lam V^T,
 
         S^2 = stands_for omega * the curvature of the loss
         h_i = sum_j V_ij^2 lam_j / (lam_j + c),                  1 - h_i = sum_j V_ij^2 c / (lam_j + c)
         z_i without row i = z_i - omega_i (y_i - p_i) (h_i / S_i^2) / (1 - h_i)
 
-    Each row of a sample stands for several. They are other rows in truth, so none of them helps a row that
-    is left out; but it is the pull of this one row alone that is missed. Biases are counted as if the penalty
-    fell on them, too, and outputs as if they had nothing to do with each other. Where the products overflow,
-    nothing can be said, and the result is NaN.
+    Row i pulls its logit towards its target with the force omega_i (y_i - p_i). Without row i, this force is
+    gone. The factor after it is how far a unit of force moves z_i against the other rows and the prior.
+
+    In a sample, each row represents ``stands_for`` rows. Leaving row i out removes the curvature of all of
+    them, since a copy would predict its twin. It removes the residual y_i - p_i of one row only.
+
+    Two simplifications: the prior includes the biases, and outputs are independent of each other. If the
+    products overflow, every increase is NaN.
     """
     batch = _whole(rows, loss, network)
     network.forward(batch.x, batch.work, batch.Z)
     Z, Y = batch.Z.astype(np.float64), batch.Y.astype(np.float64)
     P, before = _probabilities_and_losses(loss, Z, Y)
-    # Confident rows have no curvature to speak of; with the floor their h / S^2 is still a number.
+    # The curvature of a confident row may underflow to 0; the floor keeps h / S^2 finite.
     S = np.sqrt(np.maximum(stands_for * omega * loss.curvature(P), 1e-12))
     SKS = tangent_kernel(network, batch) * S * S[:, np.newaxis]
     if not np.isfinite(SKS).all():
@@ -145,11 +159,11 @@ def leave_one_out_increase(
 
 
 def tangent_kernel(network: Network, batch: Batch) -> NDArray:
-    """Return K for a batch that has gone forward, in double precision.
+    """Return K in double precision, for a batch that ``Network.forward`` has processed.
 
     dz_k/dM[l] = a[l] delta[l+1]^T,   delta[L] = e_k,   delta[l] = (W[l] delta[l+1]) * phi'(z[l])
 
-    Two such matrices, multiplied entry by entry and summed up, are (a_i . a_j) (delta_i . delta_j).
+    The inner product of two such matrices is (a_i . a_j) (delta_i . delta_j), so no tangent is stored.
     """
     W, slope = [each.astype(np.float64) for each in network.layers.W], batch.work.slope
     hidden = [a.astype(np.float64) for a in batch.work.a[1:]]
@@ -172,7 +186,7 @@ def _whole(rows: Rows, loss: Loss, network: Network) -> Batch:
 
 
 def _probabilities_and_losses(loss: Loss, Z: NDArray, Y: NDArray) -> tuple[NDArray, NDArray]:
-    """Return the probabilities and the losses of scores; Z and Y stay as they are."""
+    """Return the probabilities and the losses for logits Z and targets Y; neither is changed."""
     Z, Y, P, losses = Z.copy(), Y.copy(), np.empty_like(Z), np.empty(Z.shape[1])
     ones = loss.summing_matrix(len(Z), Z.dtype)
     s = np.empty((len(ones), Z.shape[1]))

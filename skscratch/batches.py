@@ -1,25 +1,24 @@
-"""Minibatches: rows of X, targets and weights brought into the network's layout, whatever X is made of.
+"""Minibatches: rows of X, targets and weights in the network's layout, for dense and sparse X.
 
 ============ ============================ ==============================================================
 symbol       shape                        meaning
 ============ ============================ ==============================================================
 X            (n_samples, n_features)      the data: dense of any layout and dtype, or CSR; never written
-rows         (n,)                         numbers of those rows of X that take part, in the order of a pass
+rows         (n,)                         numbers of the rows of X to pass over, in their order
 B, K         int                          examples in a batch; batches in a block
 Y            (K, n_outputs, B)            targets, one column per example
-w            (K, 1, B) or ()              weights of the examples over B times the mean weight; else 1/B
-Z, s         (K, n_outputs, B), (K, ., B) scores and normalisers, kept until the block's loss is taken
+w            (K, 1, B) or ()              weights divided by B times the mean weight; () if all are equal
+Z, s         (K, n_outputs, B), (K, ., B) logits and softmax denominators, kept for the block's loss
 ============ ============================ ==============================================================
 
-Rows are gathered a block of batches at a time: one call serves many small batches, and the loss of a whole
-block is taken at once. A block holds about a megabyte, so it stays in the cache between gathering and use.
-X is cast while it is gathered; the whole of it is never copied.
+Rows are gathered in blocks of batches: one call serves many small batches, and one call computes the loss of
+a whole block. A block holds about a megabyte, so it stays in the cache between gathering and use. X is cast
+during gathering and never copied as a whole.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -36,37 +35,10 @@ MAX_BATCHES_IN_BLOCK = 64
 
 
 def compute_dtype(dtype: np.dtype) -> np.dtype:
-    """Return the dtype to compute in: float32 where X fits into it without loss, else float64."""
+    """Return the dtype to compute in: float32 if it represents X exactly, else float64."""
     small_float = dtype.kind == "f" and dtype.itemsize <= 4
     small_integer = dtype.kind in "biu" and dtype.itemsize <= 2
     return np.dtype(np.float32 if small_float or small_integer else np.float64)
-
-
-def dtype_to_read(X: Any) -> Any:
-    """Return the dtype that scikit-learn is to read X in; "numeric" leaves numbers as they are.
-
-    By itself it reads numbers that are written out as text from objects only, and every frame with one of
-    pandas' nullable columns in float64.
-    """
-    if isinstance(X, list | tuple):
-        X = np.asarray(X)
-    if getattr(getattr(X, "dtype", None), "kind", None) in ("S", "U"):
-        return np.float64
-    columns = list(X.dtypes) if hasattr(X, "columns") else []
-    dtypes = [getattr(dtype, "numpy_dtype", dtype) for dtype in columns]
-    nullable = any(hasattr(dtype, "numpy_dtype") for dtype in columns)
-    if nullable and all(isinstance(dtype, np.dtype) and dtype.kind in "biuf" for dtype in dtypes):
-        return compute_dtype(np.result_type(*dtypes))
-    return "numeric"
-
-
-def as_csr(X: Any) -> sp.csr_array:
-    """Return sparse X as CSR, which shares the buffers of an X that is CSR already."""
-    X = sp.csr_array(X)
-    if X.indices.dtype != X.indptr.dtype:
-        # SciPy brings them to one type here, once; else it would do so in every slice, or fail there.
-        X = sp.csr_array((X.data, X.indices, X.indptr), shape=X.shape)
-    return X
 
 
 class DenseInput:
@@ -86,14 +58,14 @@ class DenseInput:
         self.a.dot(delta.T, out)
 
     def products(self) -> NDArray:
-        """Return a[0]^T a[0], summed over portions of the features, so that no large copy is made."""
+        """Return a[0]^T a[0], summed over portions of the features to avoid a large copy."""
         starts = range(0, len(self.a), 1024)
         portions = (self.a[i : i + 1024].astype(np.float64) for i in starts)
         return sum((a.T.dot(a) for a in portions), np.zeros((self.a.shape[1],) * 2))
 
 
 class SparseInput:
-    """A batch of CSR rows as a[0]; the biases are added and summed apart, ones would only fill memory."""
+    """A batch of CSR rows as a[0]; it stores no ones, so the biases are treated separately."""
 
     __slots__ = ("x",)
 
@@ -110,7 +82,7 @@ class SparseInput:
         np.add.reduce(delta, axis=1, out=out[-1])
 
     def products(self) -> NDArray:
-        """Return x x^T + 1."""
+        """Return x x^T + 1, where the 1 is the product of the ones that a[0] would end with."""
         x = self.x.astype(np.float64)
         return (x @ x.T).toarray() + 1
 
@@ -140,10 +112,10 @@ class DenseRows:
         return self._inputs[: n_rows // self._batch_size]
 
     def _take(self, rows: NDArray) -> NDArray:
-        """Return these rows of X in X's own dtype, gathered into a buffer that is made at the first call.
+        """Return these rows of X in X's own dtype, in a buffer that the first call allocates.
 
-        np.take would first copy the whole of an X that is not contiguous along the axis it takes from; only
-        rows of an X that is contiguous in neither way are gathered into a new array.
+        np.take first copies the whole of an array that is not C-contiguous, so X.T serves for Fortran order.
+        If X is contiguous in neither order, its rows are gathered into a new array.
         """
         X, C, F = self.X, self.X.flags.c_contiguous, self.X.flags.f_contiguous
         if not (C or F):
@@ -151,7 +123,7 @@ class DenseRows:
         if self._raw is None:
             self._raw = np.empty(self._n_raw * X.shape[1], X.dtype)
         raw = self._raw[: len(rows) * X.shape[1]]
-        # mode="clip" lets NumPy write straight into the buffer; the numbers are valid anyway.
+        # mode="clip" lets NumPy write straight into the buffer; row numbers are always valid here.
         if C:
             return np.take(X, rows, axis=0, out=raw.reshape(len(rows), -1), mode="clip")
         return np.take(X.T, rows, axis=1, out=raw.reshape(-1, len(rows)), mode="clip").T
@@ -165,9 +137,9 @@ class SparseRows:
 
     def gather(self, rows: NDArray | slice, n_rows: int) -> Sequence[Input]:
         """Return n_rows rows of X as batches."""
-        x = self.X[rows]  # a copy, so it may be worked on in place
+        x = self.X[rows]  # a copy, which may be changed in place
         if x.dtype != self._dtype:
-            # Entries at one place are summed in X's own dtype, as toarray() does: True and True are True.
+            # Duplicate entries are summed in X's own dtype, as toarray() does: True plus True is True.
             x.sum_duplicates()
             x.data = x.data.astype(self._dtype)
         if n_rows == self._batch_size:
@@ -177,7 +149,7 @@ class SparseRows:
 
 
 class Batch:
-    """One minibatch: its input, targets and weights, and where its scores and normalisers are kept."""
+    """One minibatch: its input x, targets Y and weights w, and the buffers for its passes and its loss."""
 
     __slots__ = ("Y", "Z", "s", "w", "work", "x")
 
@@ -188,12 +160,12 @@ class Batch:
 
 
 class Block:
-    """Buffers for K batches of B rows each, and the batches that look into them."""
+    """Buffers for K batches of B rows each, and the batches as views of them."""
 
     def __init__(self, source: Batches, n_batches: int, batch_size: int) -> None:
         rows, dtype, n_outputs = source.rows, source.dtype, source.n_outputs
         gather = SparseRows if sp.issparse(rows.X) else DenseRows
-        # Not source itself: a circle of references would keep X and all buffers alive after training.
+        # A reference to source would form a cycle, which keeps X and all buffers alive after training.
         self._targets, self._weights, self._mean_weight = rows.targets, rows.weights, source.mean_weight
         self.n_batches, self.batch_size = n_batches, batch_size
         self.x = gather(rows.X, n_batches, batch_size, dtype)
@@ -211,7 +183,7 @@ class Block:
         self.batches = [Batch(*part, work) for part in parts]
 
     def fill(self, rows: NDArray | slice, n_rows: int) -> list[Batch]:
-        """Gather the rows and return the batches that hold them."""
+        """Gather the rows with their targets and weights, and return the batches that hold them."""
         k = n_rows // self.batch_size
         batches = self.batches[:k]
         for batch, x in zip(batches, self.x.gather(rows, n_rows), strict=True):
@@ -224,7 +196,7 @@ class Block:
         return batches
 
     def total_loss(self, loss: Loss, k: int) -> float:
-        """Return sum_i w_i loss_i / mean weight over the first k batches, after their steps were taken."""
+        """Return sum_i w_i loss_i / mean weight over the first k batches, whose Z, s and Y are consumed."""
         losses = self.losses[:k]
         loss.losses(self.Z[:k], self.s[:k], self.Y[:k], out=losses)
         np.multiply(losses, self.w if self.w.ndim == 0 else self.w[:k, 0], out=losses)
@@ -232,20 +204,21 @@ class Block:
 
 
 class Batches:
-    """The training rows as minibatches; buffers are made once and serve every epoch.
+    """Rows as minibatches; the buffers are allocated once and reused in every epoch.
 
     Parameters
     ----------
     rows : Rows
-        What to train on; their weights are positive, and only their ratios matter.
+        The rows of this process. Their weights are positive, and only their ratios matter.
     batch_size : int
-        Rows in a batch. The last batch of an epoch may be smaller.
+        Rows in a global batch. The last batch of an epoch may be smaller.
     loss : Loss
+        Determines the shape of the buffer s.
     network : Network
-        What the batches are for: it gives their dtype and their numbers of rows.
-    team : Team
-        Who else has rows. Sums and means are over the rows of all members, and each batch is the share
-        that the rows here have in a joint batch of ``batch_size``.
+        Determines the dtype and the sizes of the buffers.
+    communicator : Communicator
+        The processes that train together. Sums and means cover the rows of all processes. Each batch is this
+        process's share of a global batch.
     """
 
     def __init__(
@@ -280,28 +253,28 @@ class Batches:
 
     @property
     def distinct(self) -> Rows:
-        """The rows without copies of one another; one row has the weight of all its copies."""
+        """The rows without copies; each row has the total weight of its copies."""
         if self._distinct is None:
             self._distinct = self.rows.distinct()
         return self._distinct
 
     @property
     def effective_size(self) -> float:
-        """N, the effective sample size of all rows."""
+        """The effective sample size N of the distinct rows of all processes."""
         return effective_size(*self.communicator.sum(self.distinct.weight_sum, self.distinct.square_sum))
 
     def mean(self, total: float) -> float:
-        """Return the mean over all rows, given the sum over the rows here."""
+        """Return the mean over the rows of all processes, given the sum over the rows of this one."""
         (total,) = self.communicator.sum(total)
         return total / self.n_global_rows
 
     def random_order(self, rng: np.random.Generator) -> NDArray:
-        """Draw a new order of the rows."""
+        """Return the numbers of the rows in a new random order."""
         order = rng.permutation(self.n_rows)
         return order if self.rows.index is None else self.rows.index[order]
 
     def blocks(self, order: NDArray | None) -> Iterator[tuple[Block, list[Batch]]]:
-        """Yield blocks of filled batches; the rows come in this order, or as they stand where it is None."""
+        """Yield blocks and their filled batches, with the rows in this order; None keeps their own order."""
         if order is None:
             order = self.rows.index
         start = 0

@@ -1,7 +1,7 @@
-"""Callbacks: what is called before and after every epoch.
+"""Callbacks, which are called at the beginning and end of every epoch.
 
-A callback may stop training: ``on_epoch_end`` returns whether to stop. ``sklearn.callback`` exists from
-scikit-learn 1.9 on; with older versions the estimator simply has no ``set_callbacks``.
+A callback can stop training: ``on_epoch_end`` returns whether to stop. ``sklearn.callback`` requires
+scikit-learn 1.9; with older versions the estimator has no ``set_callbacks``.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ try:
 except ImportError:
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
-        """Stands in for scikit-learn's mixin where that does not exist."""
+        """Replaces scikit-learn's mixin in versions that do not have it."""
 
     def with_callbacks(method: Callable) -> Callable:
-        """Return the method as it is: there are no callbacks to tear down."""
+        """Return the method unchanged: there are no callbacks to tear down."""
         return method
 
 
@@ -37,20 +37,20 @@ __all__ = [
 
 
 class Callback(Protocol):
-    """What the trainer calls."""
+    """The interface of a callback."""
 
     def on_epoch_begin(self) -> None:
-        """Take note that an epoch begins."""
+        """Called before each epoch."""
 
     def on_epoch_end(self, record: EpochRecord) -> bool:
-        """Take the record of the epoch; return whether to stop training."""
+        """Called after each epoch with its record; return whether to stop training."""
 
 
 class ProgressPrinter:
     """Prints one line for every epoch."""
 
     def on_epoch_begin(self) -> None:
-        """Wait for the result."""
+        """Print nothing yet."""
 
     def on_epoch_end(self, record: EpochRecord) -> bool:
         """Print the epoch's number, losses, score, learning rate and seconds."""
@@ -66,21 +66,21 @@ class ProgressPrinter:
 
 
 class SklearnCallbacks:
-    """Passes every epoch on to scikit-learn's callbacks, as a subtask of the fit.
+    """Calls scikit-learn's callbacks for every epoch, as a subtask of the fit.
 
     Parameters
     ----------
     context : sklearn.callback.CallbackContext
         The context of the fit.
     estimator : estimator
-        The one that the callbacks were set on.
+        The estimator that has the callbacks.
     X, y : array-like
-        What fit was given.
+        The arguments of fit.
     metadata : dict or None
-        The sample weights that fit was given.
+        The sample weights passed to fit.
     fitted : callable
-        Returns the attributes that make a copy of the estimator predict as if training had stopped here;
-        called only if a callback asks for such a copy.
+        Returns the fitted attributes for the current parameters. scikit-learn sets them on a copy of the
+        estimator if a callback asks for one.
     """
 
     def __init__(
@@ -90,14 +90,14 @@ class SklearnCallbacks:
         self._data = {"X": X, "y": y, "metadata": metadata}
 
     def on_epoch_begin(self) -> None:
-        """Open a subtask."""
+        """Begin the subtask of an epoch."""
         self._epoch = self._context.subcontext(task_name="epoch")
         self._epoch.call_on_fit_task_begin(
             estimator=self._estimator, reconstruction_attributes=self._fitted, **self._data
         )
 
     def on_epoch_end(self, record: EpochRecord) -> bool:
-        """Close the subtask; any callback may ask to stop."""
+        """End the subtask of the epoch; return whether a callback asks to stop."""
         return bool(
             self._epoch.call_on_fit_task_end(
                 estimator=self._estimator, reconstruction_attributes=self._fitted, **self._data
@@ -106,14 +106,14 @@ class SklearnCallbacks:
 
 
 class FitTask:
-    """One call of fit, as scikit-learn's callbacks see it; nothing where there are none.
+    """One call of fit as a task of scikit-learn's callbacks; does nothing if there are none.
 
     Parameters
     ----------
     estimator : estimator
-        The one that the callbacks were set on.
+        The estimator that has the callbacks.
     X, y, sample_weight : array-like
-        What fit was given.
+        The arguments of fit.
     """
 
     def __init__(self, estimator: Any, X: Any, y: Any, sample_weight: Any) -> None:
@@ -129,13 +129,13 @@ class FitTask:
         self._context.call_on_fit_task_begin(estimator=estimator, **self._data)
 
     def epoch_callbacks(self, fitted: Callable[[], dict]) -> list[Callback]:
-        """Return what passes the epochs on."""
+        """Return the callback that notifies scikit-learn's callbacks of each epoch, if there are any."""
         if self._context is None:
             return []
         return [SklearnCallbacks(self._context, self._estimator, fitted=fitted, **self._data)]
 
     def end(self) -> None:
-        """Close the task."""
+        """End the task."""
         if self._context is not None:
             self._context.call_on_fit_task_end(
                 estimator=self._estimator, reconstruction_attributes={}, **self._data
@@ -143,12 +143,12 @@ class FitTask:
 
 
 class CallbackList:
-    """Several callbacks as one, for all processes: if one of them stops, all do.
+    """Several callbacks as one; if any of them asks to stop, on any process, all processes stop.
 
     Parameters
     ----------
     callbacks : sequence of Callback
-    team : Team
+    communicator : Communicator
     """
 
     def __init__(
@@ -157,12 +157,12 @@ class CallbackList:
         self._callbacks, self._communicator = callbacks, communicator
 
     def on_epoch_begin(self) -> None:
-        """Call every one."""
+        """Call ``on_epoch_begin`` of every callback."""
         for callback in self._callbacks:
             callback.on_epoch_begin()
 
     def on_epoch_end(self, record: EpochRecord) -> bool:
-        """Call every one; stop if any of them asks to, here or in another process."""
+        """Call ``on_epoch_end`` of every callback; return whether any asks to stop, on any process."""
         requests = [callback.on_epoch_end(record) for callback in self._callbacks]
         (n_requests,) = self._communicator.sum(any(requests))
         return bool(n_requests)

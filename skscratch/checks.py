@@ -1,4 +1,4 @@
-"""Checks: numbers and labels from outside, refused by the name of what holds them."""
+"""Checks of the user's numbers and labels; each error names the argument."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sklearn.utils import assert_all_finite
 
 
 def as_float(value: Any) -> float:
-    """Return a number as a float: infinite if it is too large for one, NaN if it is no single number."""
+    """Return a number as a float: infinity if it is too large, NaN if it is not a single number."""
     try:
         return math.nan if isinstance(value, (str, bytes)) or np.ndim(value) else float(value)
     except OverflowError:
@@ -24,7 +24,7 @@ def as_float(value: Any) -> float:
 
 
 def short_repr(value: Any) -> str:
-    """Return what the value looks like, in a line; Python writes out no int of thousands of digits."""
+    """Return a short repr of the value; Python refuses to print an int with thousands of digits."""
     try:
         return reprlib.repr(value)
     except ValueError:
@@ -33,35 +33,35 @@ def short_repr(value: Any) -> str:
 
 @contextmanager
 def numbers_named(name: str) -> Iterator[None]:
-    """Turn bare errors in reading numbers into errors that name what holds them."""
+    """Turn errors of number conversion into errors that name the argument."""
     try:
         yield
     except OverflowError as error:
         raise ValueError(
-            f"{name} holds a number that no float can hold (they end at 1.8e308). Scale its values down."
+            f"{name} holds a number that is too large for a float (1.8e308 at most). Scale its values down."
         ) from error
     except ValueError as error:
         if name in str(error) or "could not convert" not in str(error):
             raise
         entry = str(error).partition(": ")[2]
-        raise ValueError(f"{name} must hold numbers, but {entry} is none.") from error
+        raise ValueError(f"{name} must hold numbers, but {entry} is not a number.") from error
 
 
 MISSING = {"NoneType", "NAType", "NaTType"}  # by name, since pandas need not be installed
 
 
 def check_labels(labels: Any, name: str) -> None:
-    """Refuse labels of which some are missing or infinite, and strings that are mixed with others."""
+    """Raise if labels are missing or infinite, or if strings are mixed with other types."""
     if labels is None or sp.issparse(labels):
         return
-    # NumPy would turn whatever else is in a list of strings into a string, too: NaN into "nan".
+    # NumPy would turn every entry of a list with strings into a string: NaN would become "nan".
     values = labels if isinstance(labels, (list, tuple)) else np.asarray(labels).ravel()
     if isinstance(values, (list, tuple)) or values.dtype == object:
         _check_of_one_sort(values, name)
     try:
         values = np.asarray(values)
     except ValueError:
-        return  # rows of unequal lengths, of which scikit-learn tells more
+        return  # rows of unequal length; scikit-learn's error says more
     if values.dtype.kind in "mM" and np.isnat(values).any():
         raise ValueError(f"Input {name} contains NaT. Leave out the rows without a label.")
     if values.dtype == object:
@@ -70,12 +70,12 @@ def check_labels(labels: Any, name: str) -> None:
 
 
 def _check_of_one_sort(values: Any, name: str) -> None:
-    kinds = set(map(type, values))  # few, and all that labels without a fault cost
+    kinds = set(map(type, values))  # a set of types, so that the check of valid labels is fast
     strings = {kind for kind in kinds if issubclass(kind, str)}
     odd = {kind for kind in kinds if kind.__name__ in MISSING or (strings and kind not in strings)}
     if odd:
         value = next(value for value in values if type(value) in odd)
         raise ValueError(
-            f"{name} holds {short_repr(value)} among its labels. No label may be missing, and either all are "
-            "strings or none is: leave out the rows without a label, and turn other labels into strings."
+            f"{name} holds {short_repr(value)} among its labels. Labels must not be missing, and strings "
+            "must not be mixed with others. Leave out rows without a label; turn other labels into strings."
         )

@@ -1,4 +1,4 @@
-"""ScratchMLPClassifier: scikit-learn's manners around the network; the maths is in the other files."""
+"""ScratchMLPClassifier: scikit-learn's conventions around the network; the maths is in the other files."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from math import nan
 from typing import Any, Self
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.neural_network import MLPClassifier
-from sklearn.utils import assert_all_finite, check_array, check_consistent_length, check_random_state
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
 
 from .activations import ACTIVATIONS
-from .batches import as_csr, compute_dtype, dtype_to_read
+from .batches import compute_dtype
 from .callbacks import (
     Callback,
     CallbackList,
@@ -25,9 +24,9 @@ from .callbacks import (
     ProgressPrinter,
     with_callbacks,
 )
-from .checks import check_labels, numbers_named
 from .communicator import SINGLE_PROCESS, Communicator
 from .export import to_sklearn
+from .fitted import FittedNetwork
 from .fitting import Fit, FitResult
 from .floating_point import own_errstate
 from .hyperparameters import (
@@ -41,6 +40,7 @@ from .hyperparameters import (
     hidden_sizes,
     why_no_partial_fit,
 )
+from .input_data import read_validation_set, read_X, read_X_y
 from .losses import LOSSES
 from .network import Layers, Network, check_finite, flat_parameters
 from .prediction import predict_activations, predict_logits
@@ -56,201 +56,161 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     """Multi-layer perceptron classifier, trained by backpropagation written by hand in NumPy.
 
     It minimises the weighted mean of the cross-entropy plus ``alpha / 2`` times the sum of all squared
-    weights, by minibatch SGD with momentum, by Adam or by L-BFGS. Parameters are named as in scikit-learn's
-    `MLPClassifier`, and as in `HistGradientBoostingClassifier` where only that has the feature.
+    weights, by minibatch SGD with momentum, by Adam or by L-BFGS. Parameters have the names of scikit-learn's
+    `MLPClassifier`, and of `HistGradientBoostingClassifier` where only that has the feature. Their defaults
+    often differ from those of `MLPClassifier`: see :doc:`/mlpclassifier`.
 
-    Scale the features first, for instance with `StandardScaler`: columns of very different sizes make
-    gradient descent crawl or diverge.
+    Scale the features first, for instance with `StandardScaler`. On columns of very different sizes gradient
+    descent is slow or diverges.
 
     Parameters
     ----------
     hidden_layer_sizes : int or sequence of int, default=(100,)
-        Number of units of each hidden layer. An empty sequence is (multinomial) logistic regression.
+        Number of units of each hidden layer. An empty sequence gives (multinomial) logistic regression.
     activation : str or sequence of str, default="alrelu"
         Activation of the hidden layers, one name for all or one for each: "identity", "logistic", "tanh",
-        "relu", "leaky_relu", "alrelu", "elu", "selu", "gelu", "silu" or "softplus". The initial weights
-        fit it.
-
-        "alrelu" is the absolute leaky ReLU (Mastromichalakis 2020): z above 0, and -z / 2 below it, where the
-        paper has -z / 100. "relu", MLPClassifier's default, has 0 there, so a unit may die: one that is below
-        zero for every row never comes back. On 24 real sets the log loss is .299 with "alrelu" and .302 with
-        "relu", at the same accuracy. With 1,000 of MNIST's images the accuracy is .912 and .897, on 18 sets
-        whose columns are not scaled .78 and .72.
+        "relu", "leaky_relu", "alrelu", "elu", "selu", "gelu", "silu" or "softplus". The default is a leaky
+        ReLU with a slope of -1/2 below zero, so no gradient vanishes; "relu" is the textbook's choice. See
+        :doc:`/user_guide/training`.
     solver : {"sgd", "adam", "lbfgs"}, default="sgd"
-        What minimises the objective. "lbfgs" (Byrd et al. 1995) needs all rows at once and suits small data;
-        it has no `partial_fit`. A parameter that the solver cannot use, and that was set, raises or warns.
+        Algorithm that minimises the objective. "lbfgs" needs all rows at once and suits small data; it has no
+        `partial_fit`.
     alpha : float or "auto", default="auto"
-        Strength of the L2 penalty on weights (not on biases), in units of the mean loss; the same number
-        means the same whatever the batch size, the solver and the number of rows. scikit-learn's
-        `MLPClassifier` divides its own alpha by the size of each batch: its value over its batch size is this
-        one.
-
-        "auto" is c / N: a prior belief of precision c, which more data outweighs.
-
-        - N is the number of rows; of weighted ones the effective number, (sum w)^2 / sum w^2 (Kish 1965). A
-          factor common to all weights does not change it. Rows that are copies of one another are one row.
-        - c is 3 at first. When two thirds of the epochs of a rate that comes down by itself are done, it is
-          set to gamma / the sum of all squared weights (MacKay 1992), but not below .5 or above 12. Gamma,
-          the effective number of parameters, tells how much the network overfits. It comes from what up to
-          256 rows would lose if each was left out, with all its weight and its copies, in closed form, which
-          takes about 10 milliseconds.
-        - c stays 3 where the rate does not come down by itself, where it comes down in less than 12 epochs
-          (without those of a closing course, see ``early_stopping``), where training ends before two thirds
-          of them, for fewer than 20 rows, and with "lbfgs".
-        - `partial_fit` goes on with the c of the training before, and its N is that of each call: give it a
-          number.
-
-        On 24 real sets a c of 1, 2, 3, 5 or 8 for all of them has a log loss of .358, .332, .320, .318 or
-        .325, and an accuracy of .871 at best. With c set by the network they are .299 and .875.
+        Strength of the L2 penalty on the weights (not on the biases), in units of the mean loss. It is
+        `MLPClassifier`'s alpha divided by its batch size. "auto" starts at 3 / n_samples and is selected
+        once, two thirds into training, from a leave-one-out estimate; see ``alpha_`` for the result and
+        :doc:`/user_guide/regularization`.
     batch_size : int or "auto", default="auto"
-        Rows in a minibatch. "auto" is a 64th of the rows, but at least 32 and at most 256: on small sets
-        small batches gave better models, on large ones larger batches save time.
+        Rows in a minibatch. "auto" is n_samples / 64, at least 32 and at most 256.
     learning_rate : str or callable, default="one_cycle"
-        Course of the learning rate, which changes from epoch to epoch.
+        Schedule of the learning rate, which changes from epoch to epoch.
 
-        - "one_cycle" warms up from a 25th of ``learning_rate_init`` to the whole of it in the first 30 % of
-          ``max_iter`` epochs and then comes down to about zero, while the momentum goes the other way (Smith
-          & Topin 2018).
-        - "cosine" comes down to about zero along half a cosine (Loshchilov & Hutter 2017).
-        - "constant" stays at ``learning_rate_init``.
-        - "invscaling" divides it by ``(t + 1) ** power_t``, with t the number of epochs trained so far.
-        - "adaptive" divides the present rate by 5 each time patience is spent, and starts the comparison
-          afresh; training ends when the rate would fall below 1e-6.
-        - A callable is given the fraction of ``max_iter`` epochs that is done, in [0, 1), and returns the
-          factor for ``learning_rate_init``.
+        - "one_cycle": warm-up to ``learning_rate_init`` in the first 30 % of ``max_iter`` epochs, then decay
+          to about zero; the momentum moves inversely.
+        - "cosine": decay to about zero along half a cosine.
+        - "constant": always ``learning_rate_init``.
+        - "invscaling": ``learning_rate_init / (t + 1) ** power_t`` after t epochs.
+        - "adaptive": divided by 5 whenever patience runs out; training ends below 1e-6.
+        - callable: takes the fraction of ``max_iter`` epochs that is done, in [0, 1), and returns the factor
+          for ``learning_rate_init``.
 
-        Where the rate comes down by itself ("one_cycle", "cosine", callable), patience on the training loss
-        does not end training: a loss that rests while the rate is high falls when it comes down. A course
-        takes ``max_iter`` epochs (less those of a closing course, see ``early_stopping``), or calls of
-        `partial_fit`; then, and with a warm start, a new one begins.
+        The first two and a callable have a fixed length: training runs for ``max_iter`` epochs. See
+        :doc:`/user_guide/training`.
     learning_rate_init : float or "auto", default="auto"
-        Initial learning rate; for "one_cycle" the highest. "auto" is .2 for SGD and .01 for Adam where the
-        rate comes down by itself, else .05 and .001. On 24 real sets half as much lost .2 points of accuracy
-        or more for either of them, and twice as much gained nothing.
+        Initial learning rate; the highest one for "one_cycle". "auto" is 0.2 for SGD and 0.01 for Adam with a
+        schedule of fixed length, else 0.05 and 0.001.
     power_t : float, default=0.5
-        Exponent of "invscaling".
+        Exponent of "invscaling"; ignored by other schedules.
     max_iter : int or "auto", default="auto"
-        Largest number of epochs, for "lbfgs" of iterations. "auto" is 200. With a rate that comes down by
-        itself it is 30; few rows take as many as make 400 steps, up to 200. On 24 real sets 20 epochs lost .1
-        points of accuracy; 40 epochs or 1,000 steps gained none. `partial_fit` with "auto" sees no end
-        of the course: the rate stays constant there, as it does with "one_cycle" and "cosine" where
-        ``max_iter`` is 1.
+        Largest number of epochs, or of iterations of "lbfgs". "auto" is 30 with a schedule of fixed length
+        (more on small data, to reach 400 steps, but at most 200), else 200. `partial_fit` with "auto" keeps
+        the rate of "one_cycle" and "cosine" constant.
     shuffle : bool, default=True
         Whether to draw a new order of the rows for every epoch.
     random_state : int, RandomState instance or None, default=None
-        Draws the initial weights, the validation split, the order of the rows and dropout's masks. With an
-        int the same data give the same bits on every run.
+        Seed of the initial weights, the validation split, the order of the rows and dropout. With an int,
+        every run gives bit-for-bit identical results.
     tol : float, default=1e-4
-        How much the watched value must improve for an epoch to count as better; for "lbfgs" the largest
-        component of the gradient at which it has converged.
+        Smallest improvement of the monitored value that counts; for "lbfgs" the largest component of the
+        gradient at convergence.
     verbose : int, default=0
-        Whether to print one line for every epoch.
+        Whether to print one line per epoch.
     warm_start : bool, default=False
-        Whether `fit` goes on with the present parameters, optimizer and curves; counters of stopping and
-        courses of the learning rate start afresh.
+        Whether `fit` resumes from the current parameters, optimizer and curves. Patience starts anew, and so
+        does the cycle of a schedule of fixed length.
     momentum : float, default=0.9
-        Share of the velocity that survives a step of SGD, in [0, 1).
+        Momentum of SGD, in [0, 1).
     nesterovs_momentum : bool, default=True
-        Whether to use Nesterov's momentum (Sutskever et al. 2013).
+        Whether SGD uses Nesterov's momentum.
     early_stopping : bool, default=False
-        Whether to judge each epoch on validation rows, to end training when patience with them is spent, and
-        to restore the parameters of the best epoch. The rows are split off (stratified, unless y is
-        multilabel), or given to `fit` as ``X_val`` and ``y_val``.
-
-        Rows that were split off are not lost: with "one_cycle" and "cosine" the last quarter of ``max_iter``
-        (of 12 or more) is kept for a closing course, which goes on from the best epoch with all rows, from
-        half the rate down along half a cosine. If patience ended training sooner than that, the closing
-        course has no more epochs than training had. On 24 real sets
-        it brought the accuracy from .868 to .873 and the log loss from .313 to .301. There is none with
-        ``warm_start=True``: the next `fit` is judged by the same rows, which must stay unseen until then.
+        Whether to hold out a validation set (or to use ``X_val`` and ``y_val`` of `fit`), to evaluate each
+        epoch on it, and to restore the best epoch. With "one_cycle" and "cosine" and max_iter >= 12, the last
+        quarter of ``max_iter`` is reserved for a refit on all rows from the best epoch on, unless ``X_val``
+        is given or ``warm_start=True``. See :doc:`/user_guide/stopping`.
     validation_fraction : float, default=0.1
-        Share of the rows to split off; each class gives at least one row and keeps at least one.
+        Fraction of the rows to hold out with ``early_stopping=True``, stratified unless y is multilabel.
     scoring : str or callable, default="loss"
-        What early stopping watches: "loss", or the name of any scikit-learn scorer, or a scorer. Where rows
-        have weights it is called with ``sample_weight``.
+        What early stopping monitors: "loss", a scikit-learn scorer or the name of one. It is called with
+        ``sample_weight`` if the rows have weights.
     n_iter_no_change : int, np.inf or "auto", default="auto"
-        Patience: training ends after so many epochs in a row that did not improve by more than ``tol`` over
-        the last one that counted. With "one_cycle", "cosine" or a callable ``learning_rate`` it acts with
-        ``early_stopping=True`` only. "auto" is 10, but np.inf with such a rate: the validation loss, too, may
-        rest while the rate is high. On 24 real sets early stopping came to an accuracy of .873 and a log loss
-        of .301 so, and to .872 and .308 with a patience of 10, in a sixth less time.
+        Patience: the number of epochs without an improvement of more than ``tol`` after which training stops.
+        "auto" is 10, or unlimited with a schedule of fixed length. Such a schedule ignores it unless
+        ``early_stopping=True``.
     beta_1 : float, default=0.9
-        Adam's discount of past gradients, in [0, 1) (Kingma & Ba 2015).
+        Adam's decay rate of the first moments, in [0, 1).
     beta_2 : float, default=0.999
-        Adam's discount of their squares, in [0, 1).
+        Adam's decay rate of the second moments, in [0, 1).
     epsilon : float, default=1e-8
-        Adam's guard against division by zero.
+        Adam's guard against division by zero; at least the square root of the smallest positive float of the
+        dtype is used.
     max_fun : int, default=15000
         Largest number of evaluations of the objective by "lbfgs".
     class_weight : dict, list of dict, "balanced" or None, default=None
-        Weights of the classes, multiplied into the sample weights. "balanced" makes all classes weigh the
-        same; it is taken from the rows that train, not from those that judge. For multilabel y, a list with
-        one dict for each label.
+        Weights of the classes, multiplied into the sample weights. "balanced" gives all classes the same
+        total weight in the training set. For multilabel y, a list with one dict for each label.
     dropout : float or sequence of float, default=0.0
-        Share of a hidden layer's outputs to drop in training, one for all layers or one for each (Srivastava
-        et al. 2014).
+        Probability with which an output of a hidden layer is dropped in training, one for all layers or one
+        for each.
     label_smoothing : float, default=0.0
-        Share of each target that is spread over all classes alike (Szegedy et al. 2016, section 7).
+        Fraction of each target that is spread evenly over all classes.
     max_grad_norm : float or None, default=0.5
-        Largest norm of the gradient; longer ones are scaled down to it (Pascanu et al. 2013). None sets no
-        limit. It makes no difference on scaled features (accuracy .875 with it and .874 without on 24 real
-        sets), and saves training on many others (.78 against .49 on the raw columns of 18 sets, .96 against
-        .10 on digits with pixels from 0 to 16).
+        Gradient clipping: longer gradients are scaled down to this norm, which keeps training stable on
+        unscaled features. None switches it off.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The class labels; for multilabel y the numbers of its columns.
+        The class labels; for multilabel y the column numbers.
     coefs_ : list of ndarray
-        Weights; ``coefs_[l]`` has shape (units of layer l, units of layer l + 1). They may be replaced by
-        others of the same shapes, to predict or to train on with.
+        Weights; ``coefs_[l]`` has shape (units of layer l, units of layer l + 1). You may replace them with
+        arrays of the same shapes, to predict or to resume training with.
     intercepts_ : list of ndarray
         Biases; ``intercepts_[l]`` has shape (units of layer l + 1,).
     alpha_ : float
-        The strength of the penalty that training ended with (with "auto" c / N); the same as ``alpha`` where
-        that is a number.
+        Strength of the penalty at the end of training.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, where X had them.
+        Names of the features, if X had them.
     n_layers_ : int
         Number of layers, input and output included.
     n_outputs_ : int
-        Number of scores per row: 1 for two classes, else one for each class or label.
+        Number of logits per row: 1 for two classes, else one for each class or label.
     out_activation_ : {"softmax", "logistic"}
-        What turns scores into probabilities.
+        Activation that turns logits into probabilities.
     n_iter_ : int
-        Epochs (iterations of "lbfgs") of the last `fit`, without a closing course, or of all calls of
-        `partial_fit`.
+        Number of epochs (iterations of "lbfgs") of the last `fit`, or of all calls of `partial_fit`.
     t_ : int
-        Training rows seen, each as often as it was.
+        Number of training samples seen, counting repeats.
     loss_ : float
         The last entry of ``loss_curve_``.
     loss_curve_ : list of float
-        The objective in each epoch: the weighted mean loss as training met it, plus the penalty, whose
-        strength changes once with ``alpha="auto"``. Here and in all other curves a closing course is left
-        out.
+        The objective in each epoch: the weighted mean loss while the network trains, plus the penalty.
     best_loss_ : float or None
         The lowest of them; None with early stopping.
     learning_rate_curve_ : list of float
         The learning rate of each epoch; empty for "lbfgs".
     validation_loss_curve_ : list of float or None
-        With early stopping, the weighted mean loss of the validation rows after each epoch (no penalty); NaN
-        for epochs of earlier calls that were not judged.
+        With early stopping, the weighted mean loss on the validation set after each epoch, without penalty;
+        NaN for epochs of earlier calls without validation.
     validation_scores_ : list of float or None
-        With early stopping, what was watched, of which more is better: the score, or minus the loss; NaN for
-        epochs of earlier calls that were not judged.
+        With early stopping, the score after each epoch, or minus the validation loss; more is better.
     best_validation_score_ : float or None
-        The highest of the scores of this training.
+        The highest score of the last `fit`.
     best_iter_ : int or None
-        The epoch that it belongs to, counted from 1; its parameters were restored, and are the present ones
-        unless a closing course followed.
+        The epoch with that score, counted from 1.
     refit_loss_curve_ : list of float or None
-        The objective in each epoch of the closing course, over all rows; None where there was none.
+        The objective in each epoch of the refit, over all rows; None if there was no refit.
 
     See Also
     --------
-    sklearn.neural_network.MLPClassifier : scikit-learn's own, whose parameters are named the same.
+    sklearn.neural_network.MLPClassifier : scikit-learn's own, with the same parameter names.
+    sklearn.ensemble.HistGradientBoostingClassifier : Gradient boosting, which needs no scaled features.
+
+    Notes
+    -----
+    ``n_iter_`` and all curves but ``refit_loss_curve_`` cover the epochs before the refit. ``coefs_`` and
+    ``intercepts_`` are those after it.
 
     References
     ----------
@@ -260,26 +220,15 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
 
     Kingma & Ba, "Adam: a method for stochastic optimization", 2015.
 
-    Kish, "Survey sampling", 1965.
-
-    Loshchilov & Hutter, "SGDR: stochastic gradient descent with warm restarts", 2017.
-
     MacKay, "A practical Bayesian framework for backpropagation networks", 1992.
-
-    Mastromichalakis, "ALReLU: a different approach on Leaky ReLU activation function to improve neural
-    networks performance", 2020.
-
-    Pascanu, Mikolov & Bengio, "On the difficulty of training recurrent neural networks", 2013.
 
     Smith & Topin, "Super-convergence: very fast training of neural networks using large learning rates",
     2018.
 
-    Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", 2014.
-
     Sutskever, Martens, Dahl & Hinton, "On the importance of initialization and momentum in deep learning",
     2013.
 
-    Szegedy et al., "Rethinking the Inception architecture for computer vision", 2016.
+    The user guide cites the sources of the other options.
 
     Examples
     --------
@@ -395,22 +344,22 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         y_val: ArrayLike | None = None,
         sample_weight_val: ArrayLike | None = None,
     ) -> Self:
-        """Train on X and y, from new weights or (``warm_start=True``) from the present ones.
+        """Train on X and y, from new weights or (``warm_start=True``) from the current ones.
 
         Parameters
         ----------
         X : {array-like, sparse array} of shape (n_samples, n_features)
-            Training rows. Dense arrays of any layout, memory maps, data frames and CSR are used as they are
-            and cast batch by batch; other sparse formats are converted to CSR. float32, float16, bool and
-            integers up to 16 bits are computed in float32, everything else in float64.
+            Training rows. Dense arrays of any layout, memory maps and CSR are used as they are and cast batch
+            by batch. Other sparse formats are converted to CSR, data frames of mixed dtypes to one array.
+            float32, float16, bool and integers up to 16 bits are computed in float32, all else in float64.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             Classes, with labels of any type, or a table of 0 and 1 with one column for each label.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows, at least 0 and not all 0. A row with weight k counts as k copies of it, one
-            with weight 0 as absent; a factor common to all weights changes nothing.
+            Weights of the rows, at least 0 and not all 0. A row of weight k counts as k copies of it, a row
+            of weight 0 as absent. A factor common to all weights changes nothing.
         X_val : {array-like, sparse array} of shape (n_val, n_features), default=None
-            Rows to validate on, in the place of a split of X; needs ``early_stopping=True``. Inside a
-            Pipeline, ``transform_input=["X_val"]`` has them transformed as X is.
+            Validation set, instead of a split of X; needs ``early_stopping=True``. Inside a Pipeline, pass
+            ``transform_input=["X_val"]`` to transform it as X.
         y_val : array-like of shape (n_val,) or (n_val, n_labels), default=None
             Targets of ``X_val``.
         sample_weight_val : array-like of shape (n_val,), default=None
@@ -419,21 +368,20 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         Returns
         -------
         self : ScratchMLPClassifier
-            The fitted estimator. Where an error is raised, the estimator stays as it was.
+            The fitted estimator. After an error, the estimator is as it was before.
 
         Raises
         ------
         ValueError
-            For invalid input, and if even the initial parameters have no finite loss.
+            If the input is invalid, or if even the initial parameters have no finite loss.
 
         Warns
         -----
         ConvergenceWarning
-            If training diverged (the last finite parameters are kept), came to ``max_iter`` while the
-            training loss still fell, or left an objective hardly better, or worse, than that of guessing, on
-            unscaled features.
+            If training diverged (the last finite parameters are kept), if it reached ``max_iter`` while the
+            training loss still improved, or if it hardly improved on guessing and the features are unscaled.
         UserWarning
-            If Ctrl-C ended training, and for parameters that the solver has no use for.
+            If Ctrl-C ended training, or if the solver ignores a parameter that was set.
         """
         with Transaction(self) as transaction:
             model = transaction.model
@@ -454,34 +402,35 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         classes: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
     ) -> Self:
-        """Train for one epoch on X and y, going on from what was learned before.
+        """Train for one epoch on X and y, from the current parameters.
 
-        With ``max_iter=n``, n calls with the same X and y equal ``fit(X, y)`` bit for bit, unless patience
-        ends `fit` or lowers an "adaptive" rate there: it does not act here, nor does ``early_stopping``. One
-        call counts as one of ``max_iter`` epochs for the learning rate's schedule.
+        Each call advances the schedule by one of ``max_iter`` epochs. With ``max_iter=n``, n calls with the
+        same X and y give results bit-for-bit identical to ``fit(X, y)``, unless patience acts in `fit`.
+        Patience and ``early_stopping`` have no effect here.
 
         Parameters
         ----------
         X : {array-like, sparse array} of shape (n_samples, n_features)
-            One part of the training rows.
+            Some of the training rows.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
-            Its targets.
+            Their targets.
         classes : array-like of shape (n_classes,), default=None
-            All labels that will ever occur (for a table of labels: one entry for each of its columns). Needed
-            in the first call; later it may be left out, and must not change.
+            All labels that will ever occur (for a table of labels, one entry for each column). The first call
+            needs it. Later calls may omit it, but must not change it.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows, at least 0 and not all 0.
 
         Returns
         -------
         self : ScratchMLPClassifier
-            The estimator after one more epoch. Where an error is raised, it stays as it was.
+            The estimator after one more epoch. After an error, it is as it was before.
 
         Raises
         ------
         ValueError
-            For invalid input; with ``class_weight="balanced"``, which would need the whole of y; and with
-            ``solver="lbfgs"``, which needs all rows at once.
+            If the input is invalid, if the architecture or the classes have changed, with
+            ``class_weight="balanced"``, which needs the whole of y, or with ``solver="lbfgs"``, which needs
+            all rows at once.
         """
         with Transaction(self) as transaction:
             transaction.model._partial_fit(X, y, classes, sample_weight)
@@ -490,7 +439,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
 
     @own_errstate
     def predict(self, X: ArrayLike) -> NDArray:
-        """Return the most likely label of each row, by ``predict_proba``; the first of equally likely ones.
+        """Return the most likely label of each row, which is the first one if several are equally likely.
 
         Parameters
         ----------
@@ -500,10 +449,10 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_labels)
-            Labels of the type that y had in training; for multilabel targets a table of 0 and 1, with 1 for
-            labels whose probability is above one half.
+            Labels of the type that y had in training. For multilabel targets, a table of 0 and 1, with 1 for
+            labels with a probability above one half.
         """
-        P = self.predict_proba(X)
+        P = self._probabilities(X)
         return self._encoding().decode(P)
 
     @own_errstate
@@ -519,14 +468,13 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         -------
         P : ndarray of shape (n_samples, n_classes), float32 or float64
             Columns in the order of ``classes_``. Rows sum to one, except for multilabel targets, where each
-            entry is the probability of one label. The dtype is that of the parameters.
+            entry is the probability of one label. The dtype is that of ``coefs_``.
         """
-        logits = self._logits_per_class(X)
-        return LOSSES[self._kind].probabilities(logits)
+        return self._probabilities(X)
 
     @own_errstate
     def predict_log_proba(self, X: ArrayLike) -> NDArray:
-        """Return the logarithm of each probability, exact also where the probability rounds to 0.
+        """Return the logarithm of each probability, accurate even if the probability rounds to 0.
 
         Parameters
         ----------
@@ -536,14 +484,14 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         Returns
         -------
         log_P : ndarray of shape (n_samples, n_classes), float32 or float64
-            Computed from the scores, hence finite for any finite scores.
+            Computed from the logits, hence always finite.
         """
         logits = self._logits_per_class(X)
         return LOSSES[self._kind].log_probabilities(logits)
 
     @own_errstate
     def decision_function(self, X: ArrayLike) -> NDArray:
-        """Return the scores (logits) that the probabilities are computed from.
+        """Return the logits, from which the probabilities are computed.
 
         Parameters
         ----------
@@ -552,56 +500,53 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
 
         Returns
         -------
-        scores : ndarray of shape (n_samples,) or (n_samples, n_outputs), float32 or float64
-            Two classes have one score, which is positive where ``classes_[1]`` is the more likely one.
+        logits : ndarray of shape (n_samples,) or (n_samples, n_outputs), float32 or float64
+            Two classes have one logit per row, which is positive if ``classes_[1]`` is more likely.
         """
         logits = self._logits(X)
         return logits[:, 0] if logits.shape[1] == 1 else logits
 
     @own_errstate
     def hidden_activations(self, X: ArrayLike, layer: int = -1) -> NDArray:
-        """Return what a hidden layer makes of X: the features that the network has learned.
+        """Return the outputs of a hidden layer, the features that the network has learned.
 
         Parameters
         ----------
         X : {array-like, sparse array} of shape (n_samples, n_features)
-            Rows to classify.
+            Input rows.
         layer : int, default=-1
             Number of the hidden layer, from 0; negative numbers count from the last one.
 
         Returns
         -------
         A : ndarray of shape (n_samples, n_units), float32 or float64
-            The layer's outputs, after its activation.
+            The layer's outputs, after its activation function.
         """
-        X = self._check_X(X)
+        X = read_X(self, X)
         n_hidden = len(self._sizes) - 2
         check_hidden_layer(layer, n_hidden)
         return predict_activations(self._network(), X, layer)
 
     def to_sklearn(self) -> MLPClassifier:
-        """Return scikit-learn's own MLPClassifier with the same predictions, to rounding.
+        """Return a fitted scikit-learn MLPClassifier with the same predictions, up to rounding.
 
-        So everything that is written for that class works on this network, and nothing but scikit-learn is
-        needed to use it.
+        It works with all code written for that class, and needs nothing but scikit-learn.
 
         Returns
         -------
         mlp : MLPClassifier
-            A fitted one, with copies of the parameters. The settings for further training are carried over
-            where it has them: ``alpha`` and ``batch_size`` are converted; dropout, for one, it does not have.
-            A unit of "leaky_relu" or "alrelu" becomes two of "relu"; trained on, they part, and the penalty
-            falls on both.
+            It holds copies of the parameters. The settings for further training are carried over if it has
+            them; ``alpha`` and ``batch_size`` are converted. A unit of "leaky_relu" or "alrelu" becomes two
+            units of "relu". If you train the copy further, the paired units diverge.
 
         Raises
         ------
         ValueError
-            If MLPClassifier cannot express the network: it has the activations identity, logistic, tanh and
-            relu, one for all hidden layers (the leaky ones count as relu), and tells at least two classes
-            apart.
+            If MLPClassifier cannot express the network. It has the activations identity, logistic, tanh and
+            relu, one for all hidden layers (the leaky ones count as relu), and at least two classes.
         """
         check_is_fitted(self)
-        return to_sklearn(self)
+        return to_sklearn(fitted_network(self), self.get_params(deep=False), vars(self), self._n_rows)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_dtype")
@@ -615,29 +560,24 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     def __sklearn_clone__(self) -> Any:
         if self._communicator is not SINGLE_PROCESS:
             raise ValueError(
-                "A clone that is made inside data_parallel would train alone on every rank, and so would a "
-                "search, a cross-validation or an ensemble, which train clones. Call fit of the estimator "
-                "itself; to train several, clone it before the block and give each clone a block of its own."
+                "A clone made inside data_parallel would train alone on every rank. Searches, "
+                "cross-validation and ensembles train clones, too. Call fit of the estimator itself. To "
+                "train several estimators, clone it before the block and give each clone its own block."
             )
         return super().__sklearn_clone__()
 
     def __getstate__(self) -> dict[str, Any]:
-        # The flat vector holds the same numbers as coefs_ and intercepts_; it is stored once. A copy, in
-        # another process perhaps, belongs to no team.
-        leave_one_out_increase = {"_flat", "_communicator"}
-        state = {
-            name: value
-            for name, value in super().__getstate__().items()
-            if name not in leave_one_out_increase
-        }
+        # The flat vector holds the same numbers as coefs_ and intercepts_. A copy trains by itself.
+        left_out = {"_flat", "_communicator"}
+        state = {name: value for name, value in super().__getstate__().items() if name not in left_out}
         # Curves grow in place; those of a copy must not grow with them.
         return {name: value[:] if isinstance(value, list) else value for name, value in state.items()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         if self.__sklearn_is_fitted__():
-            # A copy holds each array by itself; bring them back into one vector. Replaced ones that do not
-            # fit the network stay as they are: an error of theirs belongs to their use.
+            # A copy holds separate arrays; bring them back into one vector. Replaced arrays that do not fit
+            # the network stay as they are, and raise an error when they are used.
             with suppress(ValueError):
                 self._publish_network(self._network())
 
@@ -657,7 +597,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         self._communicator.check_agreement(vars(self), X_val=X_val, y_val=y_val)
         check_solver_can_use(self)
         resume = self.warm_start and self.__sklearn_is_fitted__()
-        X, y = self._check_X_y(X, y, reset=not resume)
+        X, y = read_X_y(self, X, y, reset=not resume)
         target = CheckedTarget.read(y)
         encoding = self._communicator.union(
             ClassEncoding.from_classes(target.present, multilabel=target.multilabel)
@@ -679,11 +619,11 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     def _partial_fit(self, X: Any, y: Any, classes: Any, sample_weight: Any) -> None:
         resume = self.__sklearn_is_fitted__()
         if resume:
-            # scikit-learn checks parameters in the first call only; set_params may have changed them.
+            # scikit-learn checks parameters in the first call only, but set_params may have changed them.
             self._validate_params()
         self._communicator.check_agreement(vars(self))
         check_solver_can_use(self)
-        X, y = self._check_X_y(X, y, reset=not resume)
+        X, y = read_X_y(self, X, y, reset=not resume)
         target = CheckedTarget.read(y, part=True)
         encoding = self._encoding_for_partial_fit(target, classes, resume)
         rows = self._rows(X, encoding.encode(target, smoothing=self.label_smoothing), sample_weight)
@@ -710,7 +650,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         )
 
     def _start(self, X: Any, encoding: ClassEncoding) -> tuple[Network, TrainingState]:
-        """Return a new network, and the state of a training that has not begun."""
+        """Return a new network with initial weights, and the state of a training run that has not begun."""
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         seeds = np.random.SeedSequence(seed).spawn(1 + self._communicator.size)
         for_weights, *for_training = map(np.random.default_rng, seeds)
@@ -724,7 +664,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         return self._share(network, state), state
 
     def _resume(self, caller: str) -> tuple[Network, TrainingState]:
-        """Return copies of the fitted network and of the state of its training."""
+        """Return copies of the fitted network and of its training state."""
         self._check_architecture_unchanged(caller)
         fitted = self._network()
         check_finite(fitted.layers)
@@ -752,7 +692,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         other._publish_network(self._network_over(self._network().theta.copy()))
 
     def _fitted_now(self) -> dict[str, Any]:
-        """Return what a copy of this estimator needs in order to predict with the present parameters."""
+        """Return the attributes with which a copy of this estimator predicts as it would now."""
         fitted = {
             name: value for name, value in vars(self).items() if name not in self.get_params(deep=False)
         }
@@ -760,7 +700,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         return {name: value for name, value in fitted.items() if "callback" not in name}
 
     # ------------------------------------------------------------------------------------------------
-    # What is kept of a training
+    # Fitted attributes
 
     def _publish_network(self, network: Network) -> None:
         self.coefs_, self.intercepts_ = list(network.layers.W), list(network.layers.b)
@@ -769,7 +709,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         self._flat = [network.theta, *self.coefs_, *self.intercepts_]
 
     def _keep(self, result: FitResult, state: TrainingState, *, resumed: bool) -> None:
-        """Publish what fit and partial_fit have in common, and warn of what the user should know."""
+        """Set the attributes that fit and partial_fit have in common, and issue the warning, if any."""
         if diagnosis := result.diagnosis:
             warn_user(diagnosis.message, diagnosis.category)
         records = result.search.records
@@ -807,7 +747,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         self.best_validation_score_ = self.best_iter_ = None
 
     def _extend(self, name: str, values: list, resumed: bool) -> list:
-        """Add values to a curve, or begin it where a new training begins; return the curve."""
+        """Append values to a curve in place, or begin a new curve; return it."""
         curve = getattr(self, name, None) if resumed else None
         if curve is None:
             setattr(self, name, curve := [])
@@ -815,44 +755,11 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         return curve
 
     # ------------------------------------------------------------------------------------------------
-    # Checks of what the user passes
+    # Checks of the input
 
     def _validate_params(self) -> None:
         check_parameters(self)
         super()._validate_params()
-
-    def _check_X(self, X: ArrayLike) -> Any:
-        check_is_fitted(self)
-        with numbers_named("X"):
-            return _in_numbers(
-                validate_data(self, X, accept_sparse="csr", dtype=dtype_to_read(X), reset=False)
-            )
-
-    def _check_X_y(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
-        check_labels(y, "y")
-        with numbers_named("X"):
-            X, y = validate_data(
-                self, X, y, accept_sparse="csr", dtype=dtype_to_read(X), multi_output=True, reset=reset
-            )
-            X = _in_numbers(X)
-        return X, _unwrapped(y)
-
-    def _check_validation(self, given: Any, y: Any) -> tuple[Any, Any]:
-        """Check X_val and y_val as X and y are checked, but by their own names."""
-        check_labels(y, "y_val")
-        with numbers_named("X_val"):
-            X = check_array(
-                given,
-                accept_sparse="csr",
-                dtype=dtype_to_read(given),
-                input_name="X_val",
-                estimator=self,
-            )
-            X = _in_numbers(X)
-        validate_data(self, given, reset=False, skip_check_array=True)  # the features' number and names
-        y = check_array(y, accept_sparse="csr", ensure_2d=False, dtype=None, input_name="y_val")
-        check_consistent_length(X, y)
-        return X, _unwrapped(y)
 
     def _rows(self, X: Any, targets: Targets, sample_weight: Any) -> Rows:
         weights = check_weights(sample_weight, X.shape[0], "sample_weight")
@@ -868,10 +775,10 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
             raise ValueError(f"{missing} is missing: X_val and y_val must be passed together.")
         if not self.early_stopping:
             raise ValueError(
-                "X_val and y_val were passed, but early_stopping is False, so nothing would use them. Set "
+                "X_val and y_val were passed, but nothing uses them with early_stopping=False. Set "
                 "early_stopping=True, or do not pass them."
             )
-        X_val, y_val = self._check_validation(X_val, y_val)
+        X_val, y_val = read_validation_set(self, X_val, y_val)
         weights = check_weights(sample_weight_val, X_val.shape[0], "sample_weight_val")
         return Rows(
             X_val, encoding.encode(CheckedTarget.read(y_val, "y_val", part=True)), weights
@@ -885,8 +792,8 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
             return self._encoding()
         if classes is None:
             raise ValueError(
-                "classes must be passed on the first call to partial_fit: all labels that will ever occur, "
-                "since one part of the data may not hold them all."
+                "classes must be passed on the first call to partial_fit. Pass all labels that will ever "
+                "occur, since one part of the data may not contain them all."
             )
         return ClassEncoding.from_classes(classes, multilabel=target.multilabel)
 
@@ -905,17 +812,17 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     def _check_classes_unchanged(self, encoding: ClassEncoding, caller: str) -> None:
         if "multilabel" in {encoding.kind, self._kind} and encoding.kind != self._kind:
             raise ValueError(
-                f"{caller} goes on with the network that it has, which was trained on {self._kind} "
-                f"targets; this y is {encoding.kind}. Train a new network with a clone of this estimator."
+                f"{caller} continues with the fitted network, which was trained on {self._kind} targets, but "
+                f"this y is {encoding.kind}. Train a new network with a clone of this estimator."
             )
         if encoding.classes.tolist() != self._encoding().classes.tolist():
             raise ValueError(
-                f"{caller} goes on with the network that it has, so the classes must stay the same: "
-                f"previously {self.classes_}, now {encoding.classes}."
+                f"{caller} continues with the fitted network, so the classes must stay the same: previously "
+                f"{self.classes_}, now {encoding.classes}. Train a new network with a clone."
             )
 
     # ------------------------------------------------------------------------------------------------
-    # What was fitted
+    # The fitted network
 
     def _encoding(self) -> ClassEncoding:
         return ClassEncoding.for_network(self._kind, self.classes_, self._sizes[-1])
@@ -929,31 +836,19 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         return Network(self._sizes, [ACTIVATIONS[name] for name in self._activations], theta)
 
     def _logits(self, X: Any) -> NDArray:
-        X = self._check_X(X)
+        X = read_X(self, X)
         return predict_logits(self._network(), X)
 
+    def _probabilities(self, X: Any) -> NDArray:
+        logits = self._logits_per_class(X)
+        return LOSSES[self._kind].probabilities(logits)
+
     def _logits_per_class(self, X: ArrayLike) -> NDArray:
-        """Return one score per class: for two classes -z and z, whose sigmoids are the two probabilities."""
+        """Return one logit per class: for two classes -z and z, whose sigmoids are the two probabilities."""
         logits = self._logits(X)
         return np.hstack([-logits, logits]) if self._kind == "binary" else logits
 
 
-def _unwrapped(y: Any) -> Any:
-    """Return y, without the second axis if it is a single column."""
-    if y.ndim == 2 and y.shape[1] == 1 and not sp.issparse(y):
-        return column_or_1d(y, warn=True)
-    return y
-
-
-def _in_numbers(X: Any) -> Any:
-    """Return X as CSR if it is sparse, and of a dtype that can be computed with."""
-    X = as_csr(X) if sp.issparse(X) else X
-    if X.dtype.kind in "mM":
-        raise ValueError(f"X holds dates or durations ({X.dtype}); turn them into numbers first.")
-    if X.dtype.kind not in "biuf":
-        # A frame with categories comes here as objects; text that is no number is an error.
-        X = X.astype(np.float64)
-        assert_all_finite(X, input_name="X")  # scikit-learn looks for NaN only among objects
-        return X
-    # SciPy has no arithmetic for sparse float16.
-    return X.astype(np.float32) if sp.issparse(X) and X.dtype == np.float16 else X
+def fitted_network(estimator: ScratchMLPClassifier) -> FittedNetwork:
+    """Return what exports need of a fitted estimator."""
+    return FittedNetwork(estimator._network(), estimator._activations, estimator._encoding())

@@ -1,13 +1,13 @@
-"""Team: the processes that train one network together, each of them on its own rows.
+"""Communicator: the collective operations of data-parallel training.
 
-Whatever training has to know of *all* rows it asks its team for. :class:`Alone` is the team of one process,
-for which its own rows are all rows; read over it and nothing is lost. :mod:`skscratch.parallel` has the team
-of many.
+Training asks its communicator for every value that depends on the rows of *all* processes. Without MPI there
+is a :class:`SingleProcess`, whose methods change nothing; skip this file at first.
+:class:`skscratch.parallel.MPICommunicator` connects the ranks of MPI.
 
 ====== ==============================================================================
 symbol meaning
 ====== ==============================================================================
-g_r    mean gradient of the rows that member r has in the joint batch
+g_r    mean gradient of the rows of process r in the global batch
 n_r    number of those rows
 ====== ==============================================================================
 """
@@ -23,64 +23,65 @@ from .targets import ClassEncoding
 
 
 class Communicator(Protocol):
-    """What training asks of a team. Each question is put by all members, in the same order."""
+    """The interface. Every method is collective: all processes call it, in the same order."""
 
     rank: int
     size: int
 
     def check_agreement(self, parameters: Mapping[str, Any], **optional: Any) -> None:
-        """Raise, on all members, unless they can train together.
+        """Raise, on all processes, unless they can train together.
 
-        They must bring the same parameters of the estimator, and pass the same of the optional arrays.
+        Their estimators must have the same parameters, and the same optional arrays must be passed.
         """
 
     def union(self, encoding: ClassEncoding) -> ClassEncoding:
-        """Return the labels that any member has seen."""
+        """Return the encoding of the classes of all processes."""
 
     def broadcast(self, theta: NDArray, state: Mapping[str, Any], encoding: ClassEncoding) -> None:
-        """Overwrite theta, and the optimizer's vectors in the state, with the first member's."""
+        """Overwrite theta, and the optimizer's vectors in the state, with those of process 0."""
 
     def sum(self, *numbers: float) -> tuple[Any, ...]:
-        """Return the sum over all members of each number; whole numbers stay whole."""
+        """Return the sum of each number over all processes; a sum of integers is an integer."""
 
     def max(self, number: float) -> float:
-        """Return the largest of all members' numbers."""
+        """Return the maximum of the number over all processes."""
 
     def average_gradient(self, gradient: NDArray, n_rows: int) -> int:
-        """Turn the mean gradient of n_rows rows into that of the joint batch, and return how many that has.
+        """Average the gradient over the global batch, in place; return the number of rows in that batch.
 
         gradient <- sum_r n_r g_r / sum_r n_r
 
-        A member without rows (n_rows = 0) need not bring a gradient. If nobody has rows, gradient is left.
+        The gradient of a process without rows (n_rows = 0) is ignored. If no process has rows, gradient is
+        left unchanged.
         """
 
 
 class SingleProcess:
-    """The team of one process."""
+    """The communicator of a single process, whose own rows are all rows."""
 
     rank = 0
     size = 1
 
     def check_agreement(self, parameters: Mapping[str, Any], **optional: Any) -> None:
-        """Nobody else has parameters."""
+        """Do nothing: there is no other process."""
 
     def union(self, encoding: ClassEncoding) -> ClassEncoding:
-        """There are no other labels."""
+        """Return the encoding unchanged."""
         return encoding
 
     def broadcast(self, theta: NDArray, state: Mapping[str, Any], encoding: ClassEncoding) -> None:
-        """Nobody disagrees."""
+        """Do nothing: theta and the state are already those of process 0."""
 
     def sum(self, *numbers: float) -> tuple[Any, ...]:
-        """The numbers are the sums."""
+        """Return the numbers unchanged."""
         return numbers
 
     def max(self, number: float) -> float:
-        """The number is the largest."""
+        """Return the number unchanged."""
         return number
 
     def average_gradient(self, gradient: NDArray, n_rows: int) -> int:
-        """The gradient is the mean."""
+        """Leave the gradient unchanged and return n_rows: the batch is the global batch."""
         return n_rows
 
 

@@ -1,20 +1,20 @@
-"""Copies: which rows say again what another row has said.
+"""Copies: finds the rows of X that repeat another row.
 
-A row that stands in X k times, because it was repeated or drawn again, tells no more than one of weight k.
-But where features have few values, rows are equal by chance, and each of them is an observation of its own.
-Nothing in X says which it is. So rows are taken as copies only if nothing speaks against it:
+A row that occurs in X k times, through repetition or resampling, carries as much information as one row of
+weight k. But if features have few values, rows may be equal by chance, and each of them is an observation of
+its own. X alone does not show which is the case. So equal rows count as copies only if all of these hold:
 
-- Equal features have equal targets. Where targets differ, all rows with these features are observations.
-- No few rows make up most of the copies. What is repeated on purpose is repeated about alike. A row that is
-  much more frequent than others (an empty document, the commonest case) is a finding.
-- There are more combinations of the columns' values than rows. Else some rows would have to be equal.
+- Their targets are equal. If targets differ, all rows with these features are observations.
+- No small group of rows makes up most of the copies. Deliberate repetition repeats all rows about equally
+  often. A row that is much more frequent than the others (such as an empty document) is an observation.
+- The columns' values have more combinations than there are rows. Otherwise equal rows are expected.
 
 ====== ======= ==================================================================================
 symbol shape   meaning
 ====== ======= ==================================================================================
-n, m   numbers rows; rows that are no copies
-first  (n,)    for each row the first one that has the same features, and then the one it copies
-k      (m,)    how often each of those occurs
+n, m   numbers number of rows; number of distinct rows
+first  (n,)    for each row, the first row with the same features; in the end, the row that it copies
+k      (m,)    number of occurrences of each distinct row
 ====== ======= ==================================================================================
 """
 
@@ -27,21 +27,21 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-PART_BYTES = 2**20  # of X at a time, so that no copy of it is made
-MOST_COLUMNS = 64  # that are looked at first
+PART_BYTES = 2**20  # X is read in parts of about this size, so it is never copied as a whole
+MOST_COLUMNS = 64  # the first comparison of dense rows uses at most this many columns
 
 
 def first_of_its_kind(X: Any, codes: NDArray, index: NDArray) -> NDArray:
-    """Return the place in ``index`` of the row that each of these rows of X copies; its own where it is none.
+    """Return, for each row, the position in ``index`` of the row that it copies; its own if it is no copy.
 
     Parameters
     ----------
     X : ndarray or CSR array of shape (n_samples, n_features)
-        Only read.
+        The data; never written.
     codes : ndarray of shape (n,) or (n, n_labels)
-        Targets of the rows.
+        Targets of the rows in ``index``.
     index : ndarray of shape (n,)
-        Numbers of the rows.
+        Numbers of the rows of X to compare.
     """
     themselves = np.arange(len(index))
     first = _first_equal(X, index)
@@ -54,13 +54,13 @@ def first_of_its_kind(X: Any, codes: NDArray, index: NDArray) -> NDArray:
     originals, k = np.unique(first, return_counts=True)
     if len(originals) == len(index):
         return themselves
-    # The effective number of originals, (sum k)^2 / sum k^2, is m where all are repeated alike.
+    # The effective number of distinct rows, (sum k)^2 / sum k^2, is m if all occur equally often.
     uneven = k.sum() ** 2 < len(k) * (k**2).sum() / 2
     return themselves if uneven or _must_repeat(X, index[originals], len(index)) else first
 
 
 def _first_equal(X: Any, index: NDArray) -> NDArray:
-    """Return the place of the first of these rows that has the same features, for each of them."""
+    """Return, for each row, the position of the first row with the same features."""
     first, sums = np.arange(len(index)), _sums(X, index)
     if len(np.unique(sums)) == len(index):
         return first
@@ -72,7 +72,7 @@ def _first_equal(X: Any, index: NDArray) -> NDArray:
 
 
 def _parts(X: Any, index: NDArray) -> Iterator[Any]:
-    """Yield copies of the rows, some at a time; those of a CSR array are in canonical form."""
+    """Yield the rows in parts, as new arrays; sparse parts are in canonical form."""
     for part in np.array_split(index, 1 + X.data.nbytes // PART_BYTES):
         x = X[part]
         if sp.issparse(x):
@@ -81,10 +81,10 @@ def _parts(X: Any, index: NDArray) -> Iterator[Any]:
 
 
 def _sums(X: Any, index: NDArray) -> NDArray:
-    """Return a sum for each row, which is the same for equal rows and seldom for others.
+    """Return a weighted sum of each row's values, which is the same for equal rows and rarely for others.
 
-    Almost always it tells that there are no copies, ten times as fast as comparing rows. Of many columns
-    some will do.
+    It usually shows that there are no copies, and is ten times as fast as comparing the rows. For dense X
+    with many columns, it uses only some of them.
     """
     if not sp.issparse(X):
         X = X[:, :: -(-X.shape[1] // MOST_COLUMNS)]
@@ -92,19 +92,19 @@ def _sums(X: Any, index: NDArray) -> NDArray:
     with np.errstate(all="ignore"):
         if sp.issparse(X):
             return np.concatenate([x @ factors for x in _parts(X, index)])
-        # Not a matrix product, whose sums may be rounded in one row as in no other.
+        # A matrix product may round equal rows differently.
         return np.concatenate([(np.ascontiguousarray(x) * factors).sum(axis=1) for x in _parts(X, index)])
 
 
 def _fingerprints(X: Any, index: NDArray) -> NDArray:
-    """Return a number for each row that only equal rows share (but for one in 2^64 pairs)."""
+    """Return a hash of each row; unequal rows share it with a probability of about 2^-64."""
     rows = (row for x in _parts(X, index) for row in _rows_as_bytes(x))
     return np.fromiter(map(hash, rows), np.int64, len(index))
 
 
 def _rows_as_bytes(x: Any) -> list[bytes]:
-    """Return what each row holds; x is consumed."""
-    # Adding 0 turns -0 into 0, whose bytes are others.
+    """Return each row's values as bytes, the same for equal rows; x is consumed."""
+    # -0 equals 0 but has other bytes; adding 0 turns it into 0.
     if not sp.issparse(x):
         return [row.tobytes() for row in np.ascontiguousarray(x) + 0]
     x.eliminate_zeros()
@@ -113,7 +113,7 @@ def _rows_as_bytes(x: Any) -> list[bytes]:
 
 
 def _must_repeat(X: Any, originals: NDArray, n_rows: int) -> bool:
-    """Return whether the values of the columns have fewer combinations than there are rows."""
+    """Return whether the columns' values have no more combinations than there are rows."""
     x, combinations = X[originals], 1
     for j in range(X.shape[1]):
         column = x[:, [j]].toarray() if sp.issparse(x) else x[:, j]

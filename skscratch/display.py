@@ -1,8 +1,8 @@
-"""Displays: pictures of a training and of what the first layer has learned.
+"""Displays: plots of the loss curves and of the weights of the first layer.
 
-They follow scikit-learn's conventions for displays: a class method takes fitted estimators and draws, the
-object that it returns holds the data and can draw them again with ``plot``, and what was drawn is kept in
-attributes that end in an underscore. matplotlib is imported only when something is drawn.
+They follow scikit-learn's conventions. A class method plots fitted estimators and returns a display. The
+display holds the data, and its method ``plot`` draws it again. The matplotlib objects are attributes that end
+in an underscore. matplotlib is imported only when something is plotted.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ LOSS_LABELS = {"training": "training: log loss", "validation": "validation: log 
 
 @dataclass(frozen=True)
 class TrainingCurves:
-    """What one training recorded, epoch by epoch.
+    """The recorded values of one fit, epoch by epoch.
 
     Parameters
     ----------
     training : ndarray of shape (n_epochs,)
-        ``loss_curve_``, the objective on the rows that were trained on.
-    penalised : bool
-        Whether ``training`` holds an L2 penalty besides the log loss.
+        ``loss_curve_``, the objective on the training set.
+    penalized : bool
+        Whether ``training`` includes an L2 penalty.
     validation : ndarray or None
-        ``validation_loss_curve_``, the log loss on the validation rows, without penalty.
+        ``validation_loss_curve_``, the log loss on the validation set, without penalty.
     score : ndarray or None
-        ``validation_scores_``, where they are more than the negative validation loss.
+        ``validation_scores_``, unless they are the negative validation loss.
     score_name : str
-        What the score is called.
+        The name of the score.
     learning_rate : ndarray or None
         ``learning_rate_curve_``.
     best_epoch : int or None
-        ``best_iter_``, the epoch that the validation judged best, counted from 1.
+        ``best_iter_``, the epoch with the best validation score, counted from 1.
     """
 
     training: NDArray
@@ -53,12 +53,12 @@ class TrainingCurves:
 
     @classmethod
     def of(cls, estimator: Any) -> Self:
-        """Return the curves of a fitted classifier, or of the last one in a pipeline or search."""
+        """Return the curves of a fitted classifier, or of the one inside a pipeline or search."""
         clf = _classifier_in(estimator)
         training = _curve(clf, "loss_curve_")
         if training is None:
             raise ValueError(
-                f"{type(clf).__name__} holds no loss_curve_ of at least one epoch: there is nothing to draw."
+                f"{type(clf).__name__} has no loss_curve_ with at least one epoch: there is nothing to draw."
             )
         scoring = getattr(clf, "scoring", "accuracy")
         score = None if isinstance(scoring, str) and scoring == "loss" else _curve(clf, "validation_scores_")
@@ -73,18 +73,18 @@ class TrainingCurves:
         )
 
     def items(self, *, learning_rate: bool) -> list[tuple[str, NDArray]]:
-        """Return the curves that exist, with what they show."""
+        """Return the curves that exist, each with the name of its quantity."""
         curves = [("training", self.training), ("validation", self.validation), ("score", self.score)]
         if learning_rate:
             curves.append(("learning rate", self.learning_rate))
         return [(quantity, curve) for quantity, curve in curves if curve is not None]
 
     def epochs(self, curve: NDArray) -> NDArray:
-        """Return the epochs that a curve belongs to; one that is shorter ends before the training does."""
+        """Return the epoch numbers of a curve, counted from 1; a curve may end before training does."""
         return np.arange(len(curve)) + 1
 
     def best_point(self) -> tuple[str, float] | None:
-        """Return which curve chose the best epoch, and its value there."""
+        """Return the name of the curve that determined the best epoch, and its value there."""
         quantity = "validation" if self.score is None else "score"
         curve = self.validation if self.score is None else self.score
         if curve is None or self.best_epoch is None:
@@ -94,33 +94,33 @@ class TrainingCurves:
 
 
 class LossCurveDisplay:
-    """Loss curves of one or several trainings.
+    """Loss curves of one or several fitted classifiers.
 
     It is recommended to use :meth:`from_estimator` or :meth:`from_estimators` to create a display. All
     parameters are stored as attributes.
 
-    The losses stand on the left axis: training loss, and with early stopping the validation loss. A
-    validation score other than the loss stands on a right axis of its own, and so does the learning rate
-    when it is asked for. A dot marks the best epoch.
+    The left axis shows the training loss and, with early stopping, the validation loss. A validation score
+    other than the loss has a right axis of its own, and so does the learning rate if it is requested. A dot
+    marks the best epoch.
 
     Parameters
     ----------
     curves : dict of {str: TrainingCurves}
-        What to draw, under the names that the legend shows.
+        The curves by the names in the legend.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Axes with the losses.
+        Axes of the losses.
     score_ax_ : matplotlib Axes or None
-        Axes with the validation scores.
+        Axes of the validation scores.
     learning_rate_ax_ : matplotlib Axes or None
-        Axes with the learning rates.
+        Axes of the learning rates.
     figure_ : matplotlib Figure
-        Figure that holds them.
+        Figure of these axes.
     lines_ : dict of {str: dict of {str: matplotlib Line2D}}
-        The lines by name of the training and by what they show: "training", "validation", "score",
-        "learning rate" and "best epoch", as far as they exist.
+        The lines by classifier name and by quantity: "training", "validation", "score", "learning rate" and
+        "best epoch", if they exist.
     legend_ : matplotlib Legend
         The legend.
 
@@ -130,11 +130,11 @@ class LossCurveDisplay:
 
     Notes
     -----
-    Training and validation loss differ in three ways that have nothing to do with overfitting. The
-    training loss holds the L2 penalty and the validation loss does not, as the labels say. An epoch's
-    training loss is the mean over its batches, each taken before its own step, while the validation loss is
-    measured after the last one, half an epoch later on average. And dropout and label smoothing act on the
-    training loss only. A validation loss below the training loss is therefore no mistake.
+    Training and validation loss differ in three ways that have nothing to do with overfitting. First, only
+    the training loss includes the L2 penalty, as the labels say. Second, an epoch's training loss is the mean
+    over its batches, each before its own step. The validation loss is measured after the last step, half an
+    epoch later on average. Third, dropout and label smoothing affect the training loss only. A validation
+    loss below the training loss is therefore not an error.
 
     Examples
     --------
@@ -148,7 +148,7 @@ class LossCurveDisplay:
     >>> sorted(display.lines_["ScratchMLPClassifier"])
     ['best epoch', 'training', 'validation']
 
-    The curves of a long training are easier to read on a logarithmic scale:
+    The curves of a long fit are easier to read on a logarithmic scale:
 
     >>> display.ax_.set_yscale("log")
     """
@@ -220,13 +220,13 @@ class LossCurveDisplay:
     ) -> Self:
         """Draw the curves of several fitted classifiers together.
 
-        Colours tell the classifiers apart, and the style of a line what it shows.
+        Each classifier has its own colour, and each quantity its own line style.
 
         Parameters
         ----------
         estimators : dict of {str: estimator}
-            The classifiers by the names that the legend shows; each may be whatever :meth:`from_estimator`
-            takes.
+            The classifiers by the names in the legend; each can be anything that :meth:`from_estimator`
+            accepts.
         ax : matplotlib Axes, default=None
             Where to draw; None makes a new figure.
         learning_rate : bool, default=False
@@ -289,7 +289,7 @@ class LossCurveDisplay:
             self.lines_[name] = {}
             for quantity, curve in curves.items(learning_rate=learning_rate):
                 style = {"color": self._color(i, quantity), "linestyle": STYLES[quantity]}
-                # A line through a single point would not show.
+                # A line through a single point is invisible.
                 style |= {"marker": "."} if len(curve) == 1 else {}
                 (line,) = axes[quantity].plot(curves.epochs(curve), curve, **(style | (line_kw or {})))
                 self.lines_[name][quantity] = line
@@ -309,7 +309,7 @@ class LossCurveDisplay:
         return self
 
     def _right_axes(self, learning_rate: bool) -> dict[str, Any]:
-        """Return the axes on the right: one for the scores, and further out one for the rates."""
+        """Return the axes on the right: one for scores and, further out, one for learning rates."""
         axes: dict[str, Any] = {}
         score_names = {c.score_name for c in self.curves.values() if c.score is not None}
         if score_names:
@@ -323,11 +323,11 @@ class LossCurveDisplay:
         return axes
 
     def _color(self, i: int, quantity: str) -> str:
-        """Return the colour of what is shown; where there are several trainings, that of the i-th one."""
+        """Return the colour of a quantity or, with several classifiers, that of the i-th classifier."""
         return COLORS[quantity] if len(self.curves) == 1 else f"C{i}"
 
     def _label(self, quantity: str) -> str:
-        """Return what the legend calls a quantity, for all trainings together."""
+        """Return the legend label of a quantity, the same for all classifiers."""
         if quantity == "training" and any(curves.penalized for curves in self.curves.values()):
             return f"{LOSS_LABELS[quantity]} + L2 penalty"
         if quantity == "score":
@@ -337,10 +337,10 @@ class LossCurveDisplay:
         return LOSS_LABELS.get(quantity, quantity)
 
     def _add_legend(self, topmost: Any, room_below: bool) -> None:
-        """Explain each quantity once, and before that each training, if there are several.
+        """Add a legend with one entry per quantity and, if there are several, per classifier.
 
-        Lines on several axes leave no room among them: then the legend stands below, if the figure is new,
-        and otherwise on the axes that are drawn last, so that no line crosses it.
+        With several axes, lines fill the plot. The legend of a new figure is then below the axes. In an
+        existing figure it is on the axes that are drawn last, so that no line crosses it.
         """
         from matplotlib.lines import Line2D
 
@@ -367,11 +367,11 @@ class LossCurveDisplay:
 
 
 class FirstLayerDisplay:
-    """The weights of the first layer, each unit's as an image.
+    """The weights of the first layer as images, one for each unit.
 
-    Where the features are pixels, the weights with which a unit of the first hidden layer looks at them are
-    an image too: red where a bright pixel excites the unit, blue where it inhibits it. It is recommended to
-    use :meth:`from_estimator` to create a display. All parameters are stored as attributes.
+    If the features are pixels, the incoming weights of each unit in the first hidden layer form an image: red
+    where a bright pixel excites the unit, blue where it inhibits the unit. It is recommended to use
+    :meth:`from_estimator` to create a display. All parameters are stored as attributes.
 
     Parameters
     ----------
@@ -381,24 +381,24 @@ class FirstLayerDisplay:
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Axes with the images, side by side in rows.
+        Axes with the images, arranged in rows.
     figure_ : matplotlib Figure
-        Figure that holds them.
+        Figure of the axes.
     im_ : matplotlib AxesImage
-        All images as one.
+        All images, arranged in one array.
     colorbar_ : matplotlib Colorbar or None
-        What the colours mean.
+        The colour bar, if it was requested.
 
     See Also
     --------
-    LossCurveDisplay : Loss curves of one or several trainings.
+    LossCurveDisplay : Loss curves of one or several fitted classifiers.
 
     Notes
     -----
-    All units share one scale, symmetric about zero, so that colours can be compared. A pixel that is always
-    zero gives its weights no gradient: they keep what is left of their random start, which the L2 penalty
-    slowly takes away. Flat noise at the border of handwritten digits is just that. A blank image is a unit
-    that has died: it never speaks, so only the penalty moves its weights.
+    All units share one colour scale, symmetric about zero, so colours can be compared. The weights of a pixel
+    that is always zero get no gradient: they stay at their random initial values, except that the L2 penalty
+    slowly shrinks them. This is the noise at the border of handwritten digits. A blank image is a dead unit:
+    its output is always zero, so only the penalty changes its weights.
 
     Examples
     --------
@@ -437,9 +437,9 @@ class FirstLayerDisplay:
         ----------
         estimator : estimator
             A fitted ScratchMLPClassifier, a pipeline that ends in one, or a search whose best estimator is
-            either. Any classifier with ``coefs_`` will do.
+            either. Any other classifier with ``coefs_`` works too.
         image_shape : tuple of (height, width)
-            Shape of an image; height times width is the number of features that the classifier was fitted on.
+            Shape of an image; height times width must be the number of features.
         units : sequence of int, default=None
             Which units to draw, in this order; None draws all of them.
         ax : matplotlib Axes, default=None
@@ -509,13 +509,13 @@ class FirstLayerDisplay:
         canvas = _side_by_side(images, n_columns)
         if ax is None:
             height, width = canvas.shape
-            # As high as the images need at a width of 6.4 inches, a seventh of which is for the colour bar.
+            # The images take 5.5 of the 6.4 inches of width; the colour bar takes the rest.
             ax = _new_axes(type(self), layout="constrained", figsize=(6.4, 5.5 * height / width))
         largest = float(np.abs(images).max())
         style = {"cmap": "RdBu_r", "vmin": -largest, "vmax": largest, "interpolation": "nearest"}
         self.ax_, self.figure_ = ax, ax.figure
         self.im_ = ax.imshow(canvas, **(style | (im_kw or {})))
-        # What shows through the gaps between the images.
+        # The gaps between the images show the colour of the face.
         ax.set(xticks=[], yticks=[], facecolor="0.8")
         ax.spines[:].set_visible(False)
         self.colorbar_ = None
@@ -525,7 +525,7 @@ class FirstLayerDisplay:
 
 
 def _side_by_side(images: NDArray, n_columns: int | None) -> NDArray:
-    """Return one array that holds all images in rows, with a gap of NaN between them."""
+    """Arrange all images in rows of one array, separated by gaps of NaN."""
     n, height, width = images.shape
     gap = max(1, round(min(height, width) / 12))
     n_columns = ceil(sqrt(n * height / width)) if n_columns is None else n_columns
@@ -539,7 +539,7 @@ def _side_by_side(images: NDArray, n_columns: int | None) -> NDArray:
 
 
 def _classifier_in(estimator: Any) -> Any:
-    """Return the classifier itself, where it is wrapped into a search or a pipeline."""
+    """Return the classifier, which may be inside a search or a pipeline."""
     check_is_fitted(estimator)
     if hasattr(estimator, "best_estimator_"):
         return _classifier_in(estimator.best_estimator_)
@@ -549,7 +549,7 @@ def _classifier_in(estimator: Any) -> Any:
 
 
 def _curve(clf: Any, name: str) -> NDArray | None:
-    """Return a curve, NaN where an epoch has no value; None where there is no curve or no value in it."""
+    """Return a curve with NaN for missing values, or None if there is no curve or it has no values."""
     curve = np.asarray(getattr(clf, name, None) or [], dtype=float)
     return None if np.isnan(curve).all() else curve
 

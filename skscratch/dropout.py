@@ -1,4 +1,4 @@
-"""Dropout: hidden units that take turns in standing aside while the network is trained."""
+"""Dropout: hidden units are dropped at random while the network is trained."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from .network import Network
 class Dropout:
     """An activation whose outputs are dropped at random in training (Srivastava et al. 2014).
 
-    Each output is kept with probability 1 - rate and then divided by it ("inverted" dropout), so that its
-    mean stays what it is in prediction, where nothing is dropped:
+    Each output is kept with probability 1 - rate and then divided by 1 - rate ("inverted" dropout). Its mean
+    is then the same as in prediction, where nothing is dropped:
 
         m = [u >= rate] / (1 - rate) with u from U(0, 1),   a <- a m,   slope <- slope m
 
     Parameters
     ----------
     activation : Activation
+        The function phi whose outputs are dropped.
     rate : float
-        Share of the outputs to drop, in (0, 1).
+        Probability that an output is dropped, in (0, 1).
     rng : numpy.random.Generator
         Draws the masks.
     """
@@ -36,11 +37,11 @@ class Dropout:
         self.init = activation.init
 
     def forward(self, z: NDArray) -> None:
-        """a = phi(z)."""
+        """a = phi(z): prediction drops nothing."""
         self.activation.forward(z)
 
     def forward_with_slope(self, z: NDArray, slope: NDArray, scratch: Any) -> None:
-        """a = phi(z) m,   slope = phi'(z) m."""
+        """a = phi(z) m,   slope = phi'(z) m;   scratch is overwritten with the mask m."""
         self.activation.forward_with_slope(z, slope, scratch)
         mask = self._rng.random(out=scratch, dtype=scratch.dtype)
         np.greater_equal(mask, self.rate, out=mask)
@@ -50,7 +51,7 @@ class Dropout:
 
 
 def with_dropout(network: Network, rates: Sequence[float], rng: np.random.Generator) -> Network:
-    """Return a network over the same parameters whose hidden layers drop outputs at these rates."""
+    """Return a network that shares the parameters and drops outputs of its hidden layers at these rates."""
     phis = [
         Dropout(phi, rate, rng) if rate else phi for phi, rate in zip(network.activations, rates, strict=True)
     ]

@@ -1,12 +1,12 @@
-"""Fitting: one call of fit or partial_fit, from checked rows and a network to trained parameters.
+"""Fitting: one call of fit or partial_fit, given checked rows and a network.
 
-``fit`` goes through up to three phases:
+``fit`` has up to three phases:
 
-1. *Split*: with early stopping, some rows become the validation set.
-2. *Search*: train on the other rows, and restore the best epoch.
-3. *Refit*: train on all rows for a few more epochs, from the best epoch on.
+1. *Split*: with early stopping, hold out a validation set.
+2. *Search*: train on the training set, and restore the best epoch.
+3. *Refit*: train on all rows for a few more epochs, starting from the best epoch.
 
-``partial_fit`` is one epoch of the second phase. Nothing here knows the estimator.
+``partial_fit`` is one epoch of the second phase. This module does not depend on the estimator.
 """
 
 from __future__ import annotations
@@ -45,16 +45,17 @@ class FitResult:
     Attributes
     ----------
     search : TrainingResult
-        The epochs before the refit, if there was one.
+        The result of the search.
     refit : TrainingResult or None
+        The result of the refit, if there was one.
     loss : float or None
-        The objective at the end where there was no epoch that could tell it.
+        The final objective if there was no epoch to record it, else None.
     alpha : float
-        Strength of the penalty at the end.
+        Final strength of the L2 penalty.
     n_rows : int
         Number of rows in the last phase, over all processes.
     diagnosis : Diagnosis or None
-        What the user should be warned of.
+        The warning for the user, if any.
     """
 
     search: TrainingResult
@@ -70,18 +71,19 @@ class Fit:
 
     Parameters
     ----------
-    asked : Hyperparameters
+    params : Hyperparameters
     network : Network
-        The network, without dropout. Its parameters are updated.
-    labels : Labels
+        The network without dropout. Its parameters are updated.
+    encoding : ClassEncoding
         The encoding of the targets.
     state : TrainingState
         Updated as well.
-    team : Team
-        The processes that train together.
+    communicator : Communicator
+        Connects the processes that train together.
     callbacks : Callback
-    score_on : callable
-        Returns what scores the current parameters on the rows it is given; None if the loss is monitored.
+    make_score : callable
+        Given a validation set, returns a function that scores the current parameters on it, or None if the
+        loss is monitored.
     """
 
     def __init__(
@@ -101,7 +103,7 @@ class Fit:
         self._network_in_training = with_dropout(network, rates, state.rng)
 
     def run(self, rows: Rows, validation: Rows | None) -> FitResult:
-        """Split, search and refit; a given validation set takes the place of the split."""
+        """Split, search and refit; there is no split if ``validation`` is given."""
         params, state = self._params, self._state
         training, splits = rows, params.early_stopping and validation is None
         if splits:
@@ -112,20 +114,20 @@ class Fit:
         training, weighted = weigh_classes(
             params.class_weight, self._encoding, training, validation, self._communicator
         )
-        # A warm start validates on the same rows again, so they must not be trained on.
+        # The next warm start validates on the same rows, so a refit must not train on them.
         settings = Settings.for_fit(params, self._count(training), refits=splits and not params.warm_start)
         phase = self._train(settings, training, settings.n_epochs, weighted, validation)
         search, refit = phase.result, None
         n_refit = min(settings.n_refit_epochs, len(search.records))
         if n_refit and search.stop_reason in (StopReason.CONVERGED, StopReason.MAX_ITER):
-            del phase  # and its buffers with it
+            del phase  # frees its buffers
             phase = self._refit(rows, n_refit)
             refit = phase.result
         result = self._finish(phase, search, refit)
-        # Curves and epoch numbers cover the search only.
+        # Loss curves and epoch numbers cover the search only.
         state.epoch -= len(refit.records) if refit else 0
         if phase.result.stop_reason in (StopReason.MAX_ITER, StopReason.LINE_SEARCH):
-            # The cycle of the schedule is complete, whatever max_iter the next one has.
+            # The cycle is complete, even if the next call has a larger max_iter.
             state.cycle_start = state.epoch
         return result
 
@@ -137,8 +139,8 @@ class Fit:
         return self._finish(phase, phase.result, None)
 
     def _refit(self, rows: Rows, n_epochs: int) -> _Phase:
-        """Train on all rows, the validation set included, from the best epoch on."""
-        # The velocity belongs to the parameters of the last epoch, not to those of the best one.
+        """Train on all rows, including the validation set, from the best epoch."""
+        # The optimizer's memory is that of the last epoch, not of the best one.
         self._state.memory, self._state.cycle_start = {}, self._state.epoch
         rows, _ = weigh_classes(self._params.class_weight, self._encoding, rows, None, self._communicator)
         return self._train(Settings.for_refit(self._params, self._count(rows), n_epochs), rows, n_epochs)
@@ -153,7 +155,8 @@ class Fit:
     ) -> _Phase:
         """Train on the rows for up to n_epochs.
 
-        The validation set comes twice: class weights count in its loss (``weighed``), but not in a score.
+        The validation set is passed twice: its loss uses class weights (``weighted``), a score does not
+        (``validation``).
         """
         params, state, network = self._params, self._state, self._network_in_training
         batches = Batches(rows, settings.batch_size, self._loss, network, self._communicator)
@@ -191,9 +194,9 @@ class Fit:
         return Validation(objective, batches, self._make_score(validation))
 
     def _finish(self, phase: _Phase, search: TrainingResult, refit: TrainingResult | None) -> FitResult:
-        """Check that the parameters are usable, and diagnose how training ended."""
+        """Check that the parameters are usable, and return the result with its diagnosis."""
         whole = search.followed_by(refit) if refit else search
-        # Other processes know nothing of an interrupt here, so to them it has to be an error.
+        # Other processes do not know of an interrupt on this one, so it must be raised as an error.
         alone = self._communicator.size == 1
         if whole.stop_reason is StopReason.INTERRUPTED and not (whole.records and alone):
             raise KeyboardInterrupt
@@ -209,14 +212,14 @@ class Fit:
         )
 
     def _count(self, rows: Rows) -> int:
-        """Return the number of rows, over all processes."""
+        """Return the number of rows over all processes."""
         (n_rows,) = self._communicator.sum(rows.n_rows)
         return int(n_rows)
 
 
 @dataclass(frozen=True)
 class _Phase:
-    """One training run: its settings, its result, and what the result is read from."""
+    """One training run with its settings, objective, batches and result."""
 
     settings: Settings
     objective: Objective

@@ -1,4 +1,4 @@
-"""Floating point: how NumPy reacts to overflow and the like, decided once, where users call in."""
+"""Floating point: one NumPy error state for all public methods."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ Result = TypeVar("Result")
 
 
 def own_errstate(method: Callable[Given, Result]) -> Callable[Given, Result]:
-    """Let a method compute in the error state that the package needs, whatever ``np.seterr`` says outside.
+    """Decorate a method to run in the package's own error state, whatever the caller's ``np.seterr``.
 
-    - Underflow is ignored: e^z and old gradients decay to 0 by it.
-    - Overflow and NaN are ignored here and looked for in the results: the loss, the parameters, the logits.
-      An error there can say what to do about it.
-    - Division by zero would be a defect, so NumPy's warning stays.
+    - Underflow is ignored: e^z and old gradients may underflow to 0.
+    - Overflow and NaN are ignored here. The loss, the parameters and the logits are checked instead, so that
+      the error can say what to do.
+    - Division by zero would be a bug, so it warns.
     """
 
     @wraps(method)
     def method_in_own_errstate(*args: Given.args, **kwargs: Given.kwargs) -> Result:
-        # Scorers, callbacks and schedules are called from within, so they see this state, not the user's.
-        # Those who want another one can set it there. It ends with the method, in this thread only.
+        # The user's scorers, callbacks and schedules run in this state too; they can set another one. The
+        # caller's state returns when the method ends. Other threads are not affected.
         with np.errstate(over="ignore", invalid="ignore", under="ignore", divide="warn"):
             return method(*args, **kwargs)
 

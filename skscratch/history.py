@@ -1,4 +1,4 @@
-"""History: the record of each epoch, why training stopped, and the result of a run."""
+"""History: the record of each epoch, the stop reason, and the result of a training run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from math import isfinite
 
 @dataclass
 class EpochRecord:
-    """What was measured in one epoch."""
+    """The losses, score, learning rate and time of one epoch."""
 
     epoch: int
     loss: float
@@ -21,12 +21,12 @@ class EpochRecord:
 
     @property
     def is_finite(self) -> bool:
-        """Whether the parameters at the end of the epoch are usable."""
+        """Whether the training loss and any validation loss are finite."""
         return isfinite(self.loss) and (self.validation_loss is None or isfinite(self.validation_loss))
 
     @property
     def monitored(self) -> float:
-        """The value that training monitors; less is better. It is minus the score, or the training loss."""
+        """The monitored value, which training minimises: minus the score, or the training loss."""
         return self.loss if self.score is None else -self.score
 
 
@@ -51,9 +51,9 @@ class TrainingResult:
     records : list of EpochRecord
         One for each epoch.
     validated : bool
-        Whether there was a validation set.
+        Whether a validation set was used.
     best_epoch : int
-        Number of the epoch with the best validation score; 0 if there is none.
+        Number of the epoch with the best validation score; 0 without a validation set.
     best_score : float or None
         The validation score of that epoch.
     restored : bool
@@ -68,7 +68,7 @@ class TrainingResult:
     restored: bool = False
 
     def followed_by(self, refit: TrainingResult) -> TrainingResult:
-        """Return both runs as one; the refit starts from the restored parameters of this one."""
+        """Return one result for this run and the refit that follows it."""
         return replace(
             self,
             stop_reason=refit.stop_reason,

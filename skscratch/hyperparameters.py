@@ -1,4 +1,4 @@
-"""Hyperparameters: what each parameter of the estimator may be, and which ones go together."""
+"""Hyperparameters: valid values of each parameter of the estimator, and valid combinations."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SOLVERS: dict[str, Any] = {**OPTIMIZERS, "lbfgs": LBFGS}
 
 
 def _one_of(*names: str) -> StrOptions:
-    """Return the constraint that lists its names in this order; those of a set have none."""
+    """Return a constraint whose error message lists the names in this order."""
     return StrOptions(dict.fromkeys(names).keys())
 
 
@@ -67,26 +67,32 @@ CONSTRAINTS: dict[str, list] = {
 
 
 def check_parameters(estimator: Any) -> None:
-    """Check what scikit-learn's constraints cannot say, or not in few words."""
-    caller, parameters = estimator.__class__.__name__, estimator.get_params(deep=False)
-    for name, value in parameters.items():
+    """Check what scikit-learn's constraints cannot express, or report poorly."""
+    caller = estimator.__class__.__name__
+    for name in CONSTRAINTS:
+        value = getattr(estimator, name)
+        if type(value) in (float, str, bool):
+            continue
         if isinstance(value, Real) and np.isinf(as_float(value)) and value not in (np.inf, -np.inf):
             raise InvalidParameterError(
-                f"The {name!r} parameter of {caller} must be a number that a float can hold (they end at "
-                f"1.8e308). Got {short_repr(value)} instead."
+                f"The {name!r} parameter of {caller} must be a number that fits into a float (1.8e308 at "
+                f"most). Got {short_repr(value)} instead."
             )
-    scoring, known = parameters.get("scoring", "loss"), ["loss", *get_scorer_names()]
-    if isinstance(scoring, str) and scoring not in known:
+    scoring = estimator.scoring
+    if not isinstance(scoring, str) or scoring == "loss":
+        return
+    known = ["loss", *get_scorer_names()]
+    if scoring not in known:
         near = [name for name in known if scoring in name][:3] or get_close_matches(scoring, known)
         raise InvalidParameterError(
-            f"The 'scoring' parameter of {caller} must be 'loss', a scorer or the name of one (see "
+            f"The 'scoring' parameter of {caller} must be 'loss', a scorer or the name of a scorer (see "
             f"sklearn.metrics.get_scorer_names). Got {scoring!r} instead."
             + (f" Did you mean {' or '.join(map(repr, near))}?" if near else "")
         )
 
 
-# What L-BFGS cannot use, since it takes no minibatches. Where ignoring a parameter would give another model
-# than the user asked for, it is an error.
+# L-BFGS has no minibatches, so it ignores these parameters with a warning. Ignoring one of REFUSED_BY_LBFGS
+# would change the model, so that is an error.
 MINIBATCHES_ONLY = (
     "batch_size",
     "learning_rate",
@@ -101,31 +107,32 @@ REFUSED_BY_LBFGS = ("early_stopping", "dropout", "max_grad_norm")
 
 
 class Hyperparameters(SimpleNamespace):
-    """The values of all parameters of an estimator, as the user gave them."""
+    """The values of all parameters of an estimator, as the user set them."""
 
     @classmethod
     def of(cls, estimator: Any) -> Self:
-        """Return the estimator's; a subclass has them all as attributes, if not in its signature."""
+        """Return the values of an estimator; a subclass may leave some out of its signature."""
         return cls(**{name: getattr(estimator, name) for name in CONSTRAINTS})
 
 
 def check_solver_can_use(estimator: Any) -> None:
-    """Warn of parameters that the solver ignores, and refuse those that it must not ignore."""
+    """Warn about parameters that the solver ignores; raise if ignoring one would change the model."""
     solver = estimator.solver
     refused = _changed(estimator, () if solver in OPTIMIZERS else REFUSED_BY_LBFGS)
     if refused := {name: value for name, value in refused.items() if _is_on(value)}:
         raise ValueError(
-            f"solver={solver!r} cannot train with {_listed(refused)}. Use solver='sgd' or 'adam', or set "
-            "it back to its default."
+            f"solver={solver!r} does not support {_listed(refused)}. Use solver='sgd' or 'adam', or the "
+            "default value."
         )
     if ignored := _changed(estimator, _ignored_by(solver)):
         warn_user(
-            f"solver={solver!r} has no use for {_listed(ignored)}; the setting has no effect.", UserWarning
+            f"solver={solver!r} ignores {_listed(ignored)}. Leave such parameters at their defaults.",
+            UserWarning,
         )
 
 
 def _ignored_by(solver: str) -> tuple[str, ...]:
-    """Return the parameters of the other solvers, and for L-BFGS those of minibatches."""
+    """Return the parameters of other solvers and, for L-BFGS, those of minibatch training."""
     others = [name for other in SOLVERS if other != solver for name in SOLVERS[other].parameters]
     return (*others, *(() if solver in OPTIMIZERS else MINIBATCHES_ONLY))
 
@@ -141,9 +148,9 @@ def _defaults(estimator_class: type) -> dict[str, Any]:
 
 
 def _changed(estimator: Any, names: tuple[str, ...]) -> dict[str, Any]:
-    """Return those of the named parameters that are not at their defaults."""
+    """Return the named parameters whose values differ from the defaults."""
     defaults, values = _defaults(estimator.__class__), {name: getattr(estimator, name) for name in names}
-    # A subclass need not have them all.
+    # A subclass may lack some of them.
     return {k: v for k, v in values.items() if k in defaults and not _equal(v, defaults[k])}
 
 
@@ -158,7 +165,7 @@ def _listed(values: dict[str, Any]) -> str:
 
 
 def entries(sequence: Any) -> list | None:
-    """Return the entries of a sequence; None for what has none, or none in order."""
+    """Return the entries of a sequence as a list, or None if the value is not a sequence."""
     if isinstance(sequence, (Mapping, Set)) or getattr(sequence, "ndim", 1) == 0:
         return None
     return list(sequence)
@@ -184,7 +191,7 @@ def activation_names(activation: Any, n_hidden: int) -> list[str]:
     names = [activation] * n_hidden if isinstance(activation, str) else entries(activation)
     if names is None or len(names) != n_hidden or not all(map(_is_activation, names)):
         raise ValueError(
-            f"activation must be one of {sorted(ACTIVATIONS)}, or a sequence that names one for each of the "
+            f"activation must be one of {sorted(ACTIVATIONS)}, or a sequence with one name for each of the "
             f"{n_hidden} hidden layers; got {short_repr(activation)}."
         )
     return [str(name) for name in names]
@@ -195,12 +202,12 @@ def _is_activation(name: Any) -> bool:
 
 
 def dropout_rates(dropout: Any, n_hidden: int) -> list[float]:
-    """Return the rate of each hidden layer."""
+    """Return the dropout rate of each hidden layer."""
     rates = [dropout] * n_hidden if isinstance(dropout, Real) else entries(dropout)
     if rates is None or len(rates) != n_hidden or not all(map(_is_rate, rates)):
         raise ValueError(
-            f"dropout must be a rate in [0, 1), or a sequence with one for each of the {n_hidden} hidden "
-            f"layers; got {short_repr(dropout)}."
+            f"dropout must be a rate in [0, 1), or a sequence with one rate for each of the {n_hidden} "
+            f"hidden layers; got {short_repr(dropout)}."
         )
     return [float(rate) for rate in rates]
 
@@ -210,9 +217,9 @@ def _is_rate(rate: Any) -> bool:
 
 
 def check_hidden_layer(layer: Any, n_hidden: int) -> None:
-    """Refuse what does not number a hidden layer."""
+    """Raise unless ``layer`` is the index of a hidden layer."""
     if not isinstance(layer, Integral) or not -n_hidden <= int(layer) < n_hidden:
-        trouble = "out of range" if isinstance(layer, Integral) else "no whole number"
+        trouble = "out of range" if isinstance(layer, Integral) else "not an integer"
         raise ValueError(
             f"layer={short_repr(layer)} is {trouble}: the network has {n_hidden} hidden layer(s), numbered "
             "from 0; negative numbers count from the last one."
@@ -220,23 +227,23 @@ def check_hidden_layer(layer: Any, n_hidden: int) -> None:
 
 
 class UnavailableMethodError(ValueError, AttributeError):
-    """A method does not go with the parameters; an AttributeError as well, so that hasattr gives False."""
+    """The parameters do not allow this method; also an AttributeError, so that hasattr returns False."""
 
 
 class UnavailableIf:
-    """Make a method absent from estimators for which ``reason(estimator)`` gives a reason."""
+    """Hide a method from estimators for which ``reason(estimator)`` returns a reason."""
 
     def __init__(self, reason: Callable[[Any], str | None]) -> None:
         self._reason = reason
 
     def __call__(self, method: Callable) -> Self:
-        """Take the method that is decorated."""
+        """Decorate the method."""
         self._method = method
         self.__doc__, self.__wrapped__ = method.__doc__, method
         return self
 
     def __get__(self, instance: Any, owner: type) -> Callable:
-        """Bind the method, or say why there is none."""
+        """Return the bound method; raise if there is a reason against it."""
         if instance is None:
             return self._method
         if reason := self._reason(instance):
@@ -245,12 +252,12 @@ class UnavailableIf:
 
 
 def why_no_partial_fit(estimator: Any) -> str | None:
-    """Return why an estimator with these parameters cannot be trained in parts, or None."""
+    """Return the reason why the estimator has no partial_fit, or None."""
     if estimator.solver == "lbfgs":
         return "solver='lbfgs' has no partial_fit: it needs all rows at once. Use solver='sgd' or 'adam'."
     if isinstance(estimator.class_weight, str):
         return (
-            "class_weight='balanced' cannot be used with partial_fit, which never sees the whole of y. Pass "
-            "a dict; sklearn.utils.class_weight.compute_class_weight('balanced', ...) gives its values."
+            "class_weight='balanced' cannot be used with partial_fit, which never sees all of y. Pass a "
+            "dict; sklearn.utils.class_weight.compute_class_weight('balanced', ...) returns its values."
         )
     return None

@@ -1,7 +1,7 @@
-"""Initial weights: how large they may be so that signals neither die nor explode between the layers.
+"""Initial weights: random, with bounds that keep signals from vanishing or exploding between layers.
 
-Weights are drawn from the uniform distribution U(-bound, bound); biases start at zero. The bound depends on
-the activation that follows, through the variance that it lets pass:
+Weights are drawn from the uniform distribution U(-bound, bound); biases start at zero. The bound preserves
+the variance of the signals, so it depends on the activation that follows:
 
 =========== ================================ ==========================================================
 family      bound                            source
@@ -29,7 +29,7 @@ BOUNDS: dict[str, Callable[[int, int], float]] = {
 def draw_weights(family: str, W: NDArray, b: NDArray, rng: np.random.Generator) -> None:
     """Fill W, of shape (fan_in, fan_out), from U(-bound, bound) and b with zeros.
 
-    The draw is made in double precision, so networks of either dtype start from the same weights.
+    The numbers are drawn in double precision, so float32 and float64 networks start from the same weights.
     """
     bound = BOUNDS[family](*W.shape)
     W[...] = rng.uniform(-bound, bound, size=W.shape)

@@ -1,4 +1,4 @@
-"""L-BFGS: the objective over all rows, minimised by SciPy, from the value and gradient that SGD estimates."""
+"""L-BFGS: SciPy minimises the objective from its exact value and gradient over all rows."""
 
 from __future__ import annotations
 
@@ -23,15 +23,16 @@ class LBFGS:
     Parameters
     ----------
     objective : Objective
+        Its network's parameters are updated in place.
     batches : Batches
-        The training rows; the sums over all rows are taken batch by batch.
+        The training rows; sums over all rows are accumulated batch by batch.
     state : TrainingState
         Updated with every iteration.
     tol : float
-        Training has converged once no component of the gradient is larger, or once an iteration lowers the
-        objective by less than a 10,000th of it, relatively.
+        Training has converged when no component of the gradient exceeds tol in absolute value, or when an
+        iteration lowers the objective by a relative amount of less than tol / 10,000.
     max_fun : int
-        Largest number of evaluations of the objective.
+        Maximum number of evaluations of the objective.
     """
 
     parameters = ("max_fun",)
@@ -43,9 +44,9 @@ class LBFGS:
         self.tol, self.max_fun = tol, max_fun
 
     def run(self, n_epochs: int, callbacks: Callback = NO_CALLBACKS) -> TrainingResult:
-        """Take up to n_epochs iterations; the network keeps the parameters of the last finished one.
+        """Run up to n_epochs iterations; the network keeps the parameters of the last complete one.
 
-        An interrupt ends training.
+        A KeyboardInterrupt ends training and is not raised again.
         """
         theta = self.objective.network.theta
         progress = _Progress(theta, self.state, self.batches.n_global_rows, callbacks)
@@ -84,7 +85,7 @@ class LBFGS:
                 "maxiter": max_iter,
                 "maxfun": self.max_fun,
                 "gtol": self.tol,
-                # A ReLU network's objective has kinks, along which L-BFGS would creep for ever.
+                # A ReLU network's objective has kinks, along which L-BFGS would make tiny steps without end.
                 "ftol": 1e-4 * self.tol,
                 "maxls": 50,
             },
@@ -98,11 +99,11 @@ def _stop_reason(result: OptimizeResult) -> StopReason:
 
 
 class _CallbackStop(BaseException):
-    """Ends SciPy's loop, which has no other way out; no Exception, so that nothing in between catches it."""
+    """Leaves SciPy's loop. It is not an Exception, so no ``except Exception`` on the way catches it."""
 
 
 class _Progress:
-    """The parameters after the last finished iteration, and the record of each."""
+    """The parameters after the last complete iteration, and the records of all iterations."""
 
     def __init__(self, theta: NDArray, state: TrainingState, n_rows: int, callbacks: Callback) -> None:
         self.kept, self.value, self.records = theta.copy(), np.inf, list[EpochRecord]()
@@ -110,7 +111,7 @@ class _Progress:
         self._start = perf_counter()
 
     def end_iteration(self, x: NDArray) -> None:
-        """Record an iteration that led to x."""
+        """Keep the parameters x of a complete iteration, record it and call the callbacks."""
         np.copyto(self.kept, x, casting="same_kind")
         self._state.epoch += 1
         start, self._start = self._start, perf_counter()
@@ -120,7 +121,7 @@ class _Progress:
             self._callbacks.on_epoch_begin()
             stops = self._callbacks.on_epoch_end(record)
         except StopIteration as error:
-            # SciPy would take it for its own signal.
+            # SciPy would treat a callback's StopIteration as its own stop signal and hide it.
             raise _CallbackStop from error
         if stops:
             raise _CallbackStop

@@ -1,17 +1,17 @@
-"""Losses: the link from scores to probabilities and the negative log-likelihood, fused.
+"""Losses: the inverse link from logits to probabilities, fused with the negative log-likelihood.
 
 ====== ============================ ==================================================================
 symbol shape                        meaning
 ====== ============================ ==================================================================
-Z      (..., n_outputs, n_examples) scores (logits) of the output layer, one column per example
+Z      (..., n_outputs, n_examples) logits: output of the network, one column per example
 Y      (..., n_outputs, n_examples) targets: one-hot columns, or one row of 0/1 per label
-P      (..., n_outputs, n_examples) probabilities, the link applied to Z
-s      (..., 1 or C, n_examples)    softmax's normaliser, sum_c e^(z_c - m), with m the column's maximum
+P      (..., n_outputs, n_examples) probabilities that ``link`` computes from Z
+s      (..., 1 or C, n_examples)    softmax's denominator, sum_c e^(z_c - m), where m = max_c z_c
 ====== ============================ ==================================================================
 
-Both pairs of link and loss are *canonical*: the derivative of an example's loss by its scores is ``P - Y``
-(Bishop 2006, section 5.3), so the output layer's delta needs no formula of its own here. Losses are
-computed from the scores, never from rounded probabilities, hence they are exact and need no clipping.
+Both links are *canonical* for their loss: the derivative of an example's loss by its logits is ``P - Y``
+(Bishop 2006, section 5.3), so the output layer's delta needs no formula here. Losses are computed from the
+logits, not from rounded probabilities. They stay accurate and need no clipping.
 """
 
 from __future__ import annotations
@@ -25,30 +25,30 @@ from scipy.special import expit, log_expit, log_softmax
 
 
 class Loss(Protocol):
-    """What the objective and the estimator ask of a loss."""
+    """The interface that the objective and the estimator require of a loss."""
 
     out_activation: str
 
     def summing_matrix(self, n_outputs: int, dtype: np.dtype) -> NDArray:
-        """Return what ``link`` needs besides its buffers; it is made once and only read."""
+        """Return the matrix of ones that ``link`` sums columns with; it has as many rows as s."""
 
     def link(self, Z: NDArray, ones: NDArray, s: NDArray, P: NDArray) -> None:
-        """Fill P with probabilities; Z is shifted and s filled so that ``losses`` can follow."""
+        """Fill P with probabilities; prepare Z and s for ``losses``."""
 
     def losses(self, Z: NDArray, s: NDArray, Y: NDArray, out: NDArray) -> None:
-        """Fill out with each example's loss, from what ``link`` left in Z and s; Z, s and Y are consumed."""
+        """Fill out with each example's loss, given Z and s from ``link``; Z, s and Y are consumed."""
 
     def curvature(self, P: NDArray) -> NDArray:
-        """Return the mean of the Hessian's eigenvalues, the Hessian being the loss's in the scores."""
+        """Return, for each example, the mean eigenvalue of the loss's Hessian in the logits."""
 
     def loss_at_zero_logits(self, n_outputs: int) -> float:
-        """Return the loss of a network whose scores are all zero."""
+        """Return the loss of an example whose logits are all zero."""
 
     def probabilities(self, logits: NDArray) -> NDArray:
-        """Return probabilities of shape (n_examples, n_outputs) for scores of that shape."""
+        """Return probabilities for logits; both have the shape (n_examples, n_outputs)."""
 
     def log_probabilities(self, logits: NDArray) -> NDArray:
-        """Return the logarithms of the probabilities, finite for any finite scores."""
+        """Return the logarithms of the probabilities; they are finite if the logits are."""
 
 
 class SoftmaxCrossEntropy:
@@ -57,10 +57,10 @@ class SoftmaxCrossEntropy:
     out_activation = "softmax"
 
     def summing_matrix(self, n_outputs: int, dtype: np.dtype) -> NDArray:
-        """Return ones whose product with e^Z sums its columns.
+        """Return the matrix of ones whose product with e^Z sums its columns.
 
-        A product is faster than a reduction over few classes. Up to 16 of them the sum is spread over
-        all rows at once (a square of ones), so that the division by it needs no broadcasting.
+        The product is faster than a reduction over few classes. Up to 16 classes the matrix is square, so
+        every row of s holds the sum, and the division by s needs no broadcasting.
         """
         return np.ones((n_outputs if n_outputs <= 16 else 1, n_outputs), dtype)
 
@@ -82,11 +82,11 @@ class SoftmaxCrossEntropy:
         np.subtract(log_s, out, out=out)
 
     def curvature(self, P: NDArray) -> NDArray:
-        """(1 - sum_c p_c^2) / (C - 1): the trace of diag(p) - p p^T; a shift of all scores has none."""
+        """Return trace(diag(p) - p p^T) / (C - 1): a shift of all logits, which is flat, is not counted."""
         return (1 - np.add.reduce(P * P, axis=-2)) / max(P.shape[-2] - 1, 1)
 
     def loss_at_zero_logits(self, n_outputs: int) -> float:
-        """log C; of a single class, as much as of two."""
+        """Return log C; a single class counts as two."""
         return log(max(n_outputs, 2))
 
     def probabilities(self, logits: NDArray) -> NDArray:
@@ -97,7 +97,7 @@ class SoftmaxCrossEntropy:
         return P
 
     def log_probabilities(self, logits: NDArray) -> NDArray:
-        """log p = z - m - log sum_c e^(z_c - m), or the lowest finite number where z - m is below it."""
+        """log p = z - m - log sum_c e^(z_c - m), with -infinity replaced by the lowest finite number."""
         log_P = log_softmax(logits, axis=1)
         return np.maximum(log_P, np.finfo(log_P.dtype).min, out=log_P)
 
@@ -108,15 +108,15 @@ class SigmoidCrossEntropy:
     out_activation = "logistic"
 
     def summing_matrix(self, n_outputs: int, dtype: np.dtype) -> NDArray:
-        """Return a column: each label is normalised by itself, and s is room for one number per score."""
+        """Return a column of ones: ``link`` sums nothing, but ``losses`` needs an s of the shape of Z."""
         return np.ones((n_outputs, 1), dtype)
 
     def link(self, Z: NDArray, ones: NDArray, s: NDArray, P: NDArray) -> None:
-        """P = 1 / (1 + e^-Z);   Z and s stay as they are."""
+        """P = 1 / (1 + e^-Z);   Z and s are not changed."""
         expit(Z, out=P)
 
     def losses(self, Z: NDArray, s: NDArray, Y: NDArray, out: NDArray) -> None:
-        """out = sum_labels [max(z, 0) - y z + log(1 + e^-|z|)], which keeps its digits for every z."""
+        """out = sum_labels [max(z, 0) - y z + log(1 + e^-|z|)], which is accurate for every z."""
         np.absolute(Z, out=s)
         np.negative(s, out=s)
         np.exp(s, out=s)
@@ -128,11 +128,11 @@ class SigmoidCrossEntropy:
         np.add.reduce(Z, axis=-2, out=out)
 
     def curvature(self, P: NDArray) -> NDArray:
-        """The mean of p (1 - p) over the labels."""
+        """Return the mean of p (1 - p) over the labels."""
         return np.mean(P * (1 - P), axis=-2)
 
     def loss_at_zero_logits(self, n_outputs: int) -> float:
-        """log 2 for each label."""
+        """Return log 2 for each label."""
         return n_outputs * log(2)
 
     def probabilities(self, logits: NDArray) -> NDArray:

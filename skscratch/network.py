@@ -1,25 +1,25 @@
 """The network: one vector of parameters, the forward pass and the backward pass.
 
-Examples stand in columns. Layer l has n_l units, l = 0 is the input and L the output.
+Each column is an example. Layer l has n_l units; layer 0 is the input and layer L the output.
 
 ========= ====================== ==================================================================
 symbol    shape                  meaning
 ========= ====================== ==================================================================
-theta     (n_parameters,)        all parameters, layer after layer; everything below is a view into it
+theta     (n_parameters,)        all parameters, layer after layer; W, b and M are views into it
 W[l]      (n_l, n_{l+1})         weights from layer l to layer l + 1 (scikit-learn's ``coefs_``)
 b[l]      (n_{l+1},)             biases of layer l + 1 (``intercepts_``)
 M[l]      (n_l + 1, n_{l+1})     W[l] with b[l] as its last row
-a[l]      (n_l + 1, n_examples)  output of layer l, with a last row of ones that meets the biases in M[l]
-z[l]      (n_l, n_examples)      weighted input of layer l; the rows of a[l] above the ones
+a[l]      (n_l + 1, n_examples)  output of layer l, with a last row of ones for the biases in M[l]
+z[l]      (n_l, n_examples)      weighted input of layer l; a view of a[l] without the ones
 slope[l]  (n_l, n_examples)      phi'(z[l])
 delta[l]  (n_l, n_examples)      dJ/dz[l]
-dM[l]     (n_l + 1, n_{l+1})     dJ/dM[l], views into one gradient vector laid out like theta
+dM[l]     (n_l + 1, n_{l+1})     dJ/dM[l]; views into one gradient vector laid out like theta
 ========= ====================== ==================================================================
 
-With the ones in a[l], ``M[l]^T a[l]`` is ``W[l]^T a[l] + b[l]`` in a single product, and
+Because of the ones in a[l], the single product ``M[l]^T a[l]`` includes the biases, and
 ``a[l] delta[l+1]^T`` is the gradient of weights and biases together.
 
-The network owns the parameters and nothing else; a :class:`Workspace` owns every buffer.
+The network owns only the parameters; a :class:`Workspace` owns every buffer.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from .initializers import draw_weights
 
 
 class Input(Protocol):
-    """The input layer a[0] of one batch; dense and sparse data multiply in their own ways."""
+    """The interface of a batch's input layer a[0], which dense and sparse data implement differently."""
 
     def weighted(self, M: NDArray, out: NDArray) -> None:
         """out = M^T a[0]."""
@@ -45,11 +45,11 @@ class Input(Protocol):
         """out = a[0] delta^T."""
 
     def products(self) -> NDArray:
-        """Return a[0]^T a[0], every example times every other one, in double precision."""
+        """Return a[0]^T a[0], the inner products of all pairs of examples, in double precision."""
 
 
 class Layers:
-    """A flat vector seen as the matrices of a network: M[l], and in it W[l] and b[l]."""
+    """Views of a flat vector as the matrices of a network: M[l] and, inside it, W[l] and b[l]."""
 
     def __init__(self, vector: NDArray, sizes: Sequence[int]) -> None:
         self.M: list[NDArray] = []
@@ -77,7 +77,7 @@ class Network:
     activations : sequence of Activation
         One for each hidden layer.
     theta : ndarray of shape (n_parameters,), dtype float32 or float64
-        The parameters. The network works on this very array, it makes no copy.
+        The parameters. The network uses this array itself and makes no copy.
     """
 
     def __init__(self, sizes: Sequence[int], activations: Sequence[Activation], theta: NDArray) -> None:
@@ -95,7 +95,7 @@ class Network:
             draw_weights(family, W, b, rng)
 
     def forward(self, x: Input, work: Workspace, Z: NDArray) -> None:
-        """Fill Z with the logits of x, and work with what backward needs.
+        """Fill Z with the logits of x, and fill a, z and slope in work for ``backward``.
 
         z[l+1] = W[l]^T a[l] + b[l],   a[l] = phi(z[l]),   Z = z[L]
         """
@@ -106,7 +106,7 @@ class Network:
             MT[l].dot(a[l], z[l + 1])
 
     def backward(self, x: Input, work: Workspace, gradient: Layers) -> None:
-        """Fill gradient, given delta[L] = dJ/dZ in work; the other deltas are filled on the way.
+        """Fill gradient and the other deltas, given delta[L] = dJ/dZ and the results of ``forward`` in work.
 
         dM[l] = a[l] delta[l+1]^T,   delta[l] = (W[l] delta[l+1]) * phi'(z[l])
         """
@@ -118,7 +118,7 @@ class Network:
         x.outer(delta[1], out=dM[0])
 
     def logits(self, x: Input, work: Workspace, Z: NDArray) -> None:
-        """Fill Z with the logits of x for prediction: forward, without slopes."""
+        """Fill Z with the logits of x for prediction, without slopes; a and z in work are overwritten."""
         MT, a, z = self._MT, work.a, (*work.z, Z)
         x.weighted(self.layers.M[0], out=z[1])
         for l, phi in self._hidden:
@@ -127,10 +127,10 @@ class Network:
 
 
 class Workspace:
-    """Every buffer that a pass over n_examples columns needs; none outlives one fit or one prediction.
+    """All buffers for a pass over n_examples columns.
 
-    The lists are indexed by the layer, as in the table above. Layer 0 is the input, which a batch brings
-    along, so the first entry of each list is None.
+    The lists are indexed by the layer, as in the table above. The batch provides layer 0, the input, so the
+    first entry of each list is None.
     """
 
     def __init__(self, network: Network, n_examples: int, *, training: bool = True) -> None:
@@ -148,11 +148,11 @@ class Workspace:
 def flat_parameters(
     coefs: Any, intercepts: Any, sizes: Sequence[int], dtype: DTypeLike, known: Sequence[NDArray] = ()
 ) -> NDArray:
-    """Return weights and biases as one vector; what cannot be the parameters of this network is an error.
+    """Return weights and biases as one vector; raise if they do not fit this network.
 
-    Where the arrays already are the views of one vector, that vector itself is returned; otherwise (they were
-    replaced by the user, or a copy cut them off) a new one. ``known`` is such a vector and its views: while
-    the lists hold these very arrays, there is nothing to check.
+    If the arrays are views of one vector in the right order, that vector itself is returned. If the user has
+    replaced them, or a copy has separated them, a new vector is returned. ``known`` is such a vector followed
+    by its views: if the lists hold exactly these arrays, no check is needed.
     """
     if known and type(coefs) is list and type(intercepts) is list:
         present = [*coefs, *intercepts]
@@ -171,7 +171,8 @@ def flat_parameters(
         for l, (target, array) in enumerate(zip(ours, given, strict=True)):
             if array.shape != target.shape:
                 raise ValueError(
-                    f"{name}[{l}] has shape {array.shape}, but the network needs {target.shape}."
+                    f"{name}[{l}] has shape {array.shape}, but the network needs {target.shape}. Assign an "
+                    "array of that shape."
                 )
             with np.errstate(over="ignore"):
                 target[...] = array
@@ -179,7 +180,7 @@ def flat_parameters(
 
 
 def check_finite(layers: Layers) -> None:
-    """Raise an error that names the first array which holds NaN or infinity."""
+    """Raise an error that names the first array with NaN or infinity, if there is one."""
     for name, arrays in (("coefs_", layers.W), ("intercepts_", layers.b)):
         for l, array in enumerate(arrays):
             if not np.isfinite(array).all():
@@ -198,7 +199,10 @@ def _arrays(name: str, given: Any, n_layers: int) -> list[NDArray]:
             f"{given!r}."
         ) from None
     if len(given) != n_layers:
-        raise ValueError(f"{name} holds {len(given)} arrays, but the network has {n_layers} layers.")
+        raise ValueError(
+            f"{name} holds {len(given)} arrays, but the network has {n_layers} layers. Assign one array for "
+            "each of them."
+        )
     return [_real_numbers(f"{name}[{l}]", values) for l, values in enumerate(given)]
 
 

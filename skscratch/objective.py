@@ -5,8 +5,8 @@
     delta[L] = w (P - Y) / sum_i w_i,   dJ/dW[l] = a[l] delta[l+1]^T + alpha W[l]
 
 Biases are not penalised. A minibatch of B rows estimates the same J: its data term is divided by B times
-the mean weight of *all* training rows. Dividing by the batch's own sum of weights would cancel the weights
-inside every batch.
+the mean weight of *all* training rows. Division by the batch's own weight sum would make a row's influence
+depend on the other rows of its batch.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ PIECE_LENGTH = 2**15
 
 
 class Piece:
-    """A part of the flat vectors that fits the cache, so that one update touches memory once.
+    """A part of the flat vectors that fits into the cache; an update reads main memory only once.
 
-    ``decay`` is the factor of each parameter in the penalty: alpha for weights and 0 for biases. It is a
-    single number unless the piece holds both.
+    ``decay`` holds each parameter's factor in the penalty's gradient: alpha for weights and 0 for biases. It
+    is a single number unless the piece holds both.
     """
 
     __slots__ = ("_is_weight", "decay", "gradient", "scratch", "span", "theta")
@@ -53,12 +53,14 @@ class Piece:
 
 
 class Objective:
-    """J of a network, a loss and an L2 penalty; owns the gradient vector.
+    """The objective J of a network, a loss and an L2 penalty; it owns the gradient vector.
 
     Parameters
     ----------
     network : Network
+        The parameters theta, and the forward and backward pass.
     loss : Loss
+        Loss of each example, and the probabilities.
     alpha : float
         Strength of the penalty.
     """
@@ -87,9 +89,9 @@ class Objective:
         return [Piece(span, theta, self.gradient, is_weight, scratch) for span in spans]
 
     def data_gradient(self, batch: Batch) -> None:
-        """Fill the gradient with the data term's, estimated from one batch.
+        """Fill ``gradient`` with the gradient of the data term, estimated from one batch.
 
-        delta[L] = w (P - Y), with w_i / (B * mean weight) in the place of w_i / sum w
+        delta[L] = w (P - Y), where the batch holds w_i / (B * mean weight) instead of w_i / sum w
         """
         work, P = batch.work, batch.work.delta[-1]
         self.network.forward(batch.x, work, batch.Z)
@@ -99,20 +101,20 @@ class Objective:
         self.network.backward(batch.x, work, self._layers)
 
     def pieces_with_penalty(self) -> Iterator[Piece]:
-        """Yield the pieces one by one, each with the penalty's gradient added."""
+        """Yield the pieces; each one has the penalty's gradient added just before."""
         for piece in self.pieces:
             if self.alpha:
                 piece.add_penalty()
             yield piece
 
     def add_penalty_gradient(self) -> None:
-        """dJ/dW += alpha W, for all parameters."""
+        """dJ/dW += alpha W, for all pieces."""
         if self.alpha:
             for piece in self.pieces:
                 piece.add_penalty()
 
     def data_loss(self, batches: Batches) -> float:
-        """Return sum_i w_i loss_i / sum_i w_i over all rows, without the penalty and without slopes."""
+        """Return sum_i w_i loss_i / sum_i w_i over all rows, without the penalty."""
         total = 0.0
         for block, filled in batches.blocks(None):
             for batch in filled:
@@ -126,7 +128,7 @@ class Objective:
         return self.data_loss(batches) + self.penalty()
 
     def loss_at_zero_logits(self) -> float:
-        """Return the loss of equal probabilities for all outcomes."""
+        """Return the data loss of a network whose logits are all zero."""
         return self.loss.loss_at_zero_logits(self.network.sizes[-1])
 
     def penalty(self) -> float:
@@ -138,7 +140,7 @@ class Objective:
         return sum(float(np.vdot(W, W)) for W in self.network.layers.W)
 
     def value_and_gradient(self, batches: Batches) -> tuple[float, NDArray]:
-        """Return J over all rows and its gradient, whatever the size of the batches they come in."""
+        """Return J over all rows and its gradient; the batch size changes only rounding."""
         total, gradient = 0.0, np.zeros_like(self.gradient)
         for block, filled in batches.blocks(None):
             for batch in filled:

@@ -30,7 +30,8 @@ except ImportError as error:
     raise ImportError("skscratch.onnx needs skl2onnx: pip install 'skscratch[onnx]'.") from error
 
 from .activations import NEGATIVE_SLOPES
-from .classifier import ScratchMLPClassifier
+from .classifier import ScratchMLPClassifier, fitted_network
+from .fitted import FittedNetwork
 from .network import Layers, check_finite
 
 Node = Any
@@ -79,46 +80,51 @@ SINGLE_ONLY = {"elu", "selu", "gelu", "softplus"}
 """Those that onnxruntime has in float32 only; a float64 graph passes through float32 there."""
 
 
-LARGEST = 2**63 - 1
+LARGEST_INTEGER = 2**63 - 1
 
 
 def calculate_shapes(operator: Any) -> None:
     """Set the shapes and types of the two outputs."""
     calculate_linear_classifier_output_shapes(operator)
-    mlp: ScratchMLPClassifier = operator.raw_operator
-    if mlp._kind == "multilabel":
+    encoding = fitted_network(operator.raw_operator).encoding
+    if encoding.kind == "multilabel":
         n_rows = operator.inputs[0].get_first_dimension()
-        operator.outputs[0].set_type(Int64TensorType([n_rows, mlp._sizes[-1]]))
+        operator.outputs[0].set_type(Int64TensorType([n_rows, encoding.n_outputs]))
 
 
 def convert(scope: Any, operator: Any, container: Any) -> None:
     """Add the fitted network to the graph."""
     mlp, x = operator.raw_operator, operator.inputs[0]
+    fitted = fitted_network(mlp)
+    kind, classes = fitted.encoding.kind, fitted.encoding.classes
     label, probabilities = ([output] for output in operator.outputs)
     dtype = np.float64 if isinstance(x.type, DoubleTensorType) else np.float32
     op = Op(container.target_opset, dtype)
-    Z = _logits(op, mlp, op.Cast(x, to=dtype), dtype)
-    if mlp._kind == "binary":
-        # Two classes have the scores -z and z, whose sigmoids are the two probabilities.
+    Z = _logits(op, fitted, op.Cast(x, to=dtype), dtype)
+    if kind == "binary":
+        # Two classes have the logits -z and z, whose sigmoids are the two probabilities.
         Z = op.Concat(op.Neg(Z), Z, axis=1)
-    P = op.Softmax(Z, axis=1) if mlp._kind == "multiclass" else op.Sigmoid(Z)
-    if mlp._kind == "multilabel":
-        answer = op.Cast(op.Greater(P, op.number(0.5)), to=np.int64, output_names=label)
+    P = op.Softmax(Z, axis=1) if kind == "multiclass" else op.Sigmoid(Z)
+    if kind == "multilabel":
+        predicted = op.Cast(op.Greater(P, op.number(0.5)), to=np.int64, output_names=label)
     else:
-        answer = op.Gather(_labels(scope, mlp), op.ArgMax(P, axis=1, keepdims=0), output_names=label)
+        only_numbers = scope.get_options(mlp, {"nocl": False})["nocl"]
+        labels = np.arange(len(classes)) if only_numbers else _labels(classes)
+        predicted = op.Gather(labels, op.ArgMax(P, axis=1, keepdims=0), output_names=label)
     raw = container.get_options(mlp, {"raw_scores": False})["raw_scores"]
     second = op.Identity(Z if raw else P, output_names=probabilities)
-    answer.add_to(scope, container)
+    predicted.add_to(scope, container)
     second.add_to(scope, container)
 
 
-def _logits(op: Op, mlp: ScratchMLPClassifier, a: Node, dtype: type) -> Node:
-    """z[l+1] = a[l] W[l] + b[l],   a[l+1] = phi(z[l+1]),   Z = z[L]; here examples stand in rows."""
+def _logits(op: Op, fitted: FittedNetwork, a: Node, dtype: type) -> Node:
+    """z[l+1] = a[l] W[l] + b[l],   a[l] = phi(z[l]),   Z = z[L]; here examples stand in rows."""
+    network = fitted.network
     with np.errstate(over="ignore"):
-        layers = Layers(mlp._network().theta.astype(dtype), mlp._sizes)
+        layers = Layers(network.theta.astype(dtype), network.sizes)
     check_finite(layers)
     Ws, bs = layers.W, layers.b
-    for W, b, name in zip(Ws[:-1], bs[:-1], mlp._activations, strict=True):
+    for W, b, name in zip(Ws[:-1], bs[:-1], fitted.activations, strict=True):
         z = op.Add(op.MatMul(a, W), b)
         if dtype is np.float64 and name in SINGLE_ONLY:
             a = op.Cast(ACTIVATIONS[name](op, op.Cast(z, to=np.float32)), to=dtype)
@@ -127,18 +133,16 @@ def _logits(op: Op, mlp: ScratchMLPClassifier, a: Node, dtype: type) -> Node:
     return op.Add(op.MatMul(a, Ws[-1]), bs[-1])
 
 
-def _labels(scope: Any, mlp: ScratchMLPClassifier) -> NDArray:
+def _labels(classes: NDArray) -> NDArray:
     """Return the classes as ONNX has them: whole numbers of 64 bits, or strings."""
-    classes = mlp._encoding().classes
-    if scope.get_options(mlp, {"nocl": False})["nocl"]:
-        return np.arange(len(classes))
     if isinstance(classes[0], str):
         return classes.astype(str)
-    if not all(label % 1 == 0 and -LARGEST - 1 <= label <= LARGEST for label in classes.tolist()):
+    lowest, highest = -LARGEST_INTEGER - 1, LARGEST_INTEGER
+    if not all(label % 1 == 0 and lowest <= label <= highest for label in classes.tolist()):
         raise ValueError(
             "The labels of an ONNX graph are strings or whole numbers up to 2**63 - 1, but classes_ holds "
             f"{classes} ({classes.dtype}). Train on such labels, or export with the option nocl=True: then "
-            "the graph gives positions in classes_."
+            "the graph returns positions in classes_."
         )
     return classes.astype(np.int64)
 

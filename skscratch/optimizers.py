@@ -1,4 +1,4 @@
-"""Optimizers: how a gradient moves the parameters.
+"""Optimizers: update rules for the parameters, given the gradient.
 
 ========== ================ ==============================================================================
 symbol     shape            meaning
@@ -10,13 +10,13 @@ eta        ()               learning rate of the epoch
 mu         ()               momentum of the epoch: the fraction of the velocity that survives a step
 ========== ================ ==============================================================================
 
-The parameters come in pieces that fit the cache, so a step touches memory once. The memory is a dictionary
-of flat vectors laid out like theta (and of a count of steps), so that it can be stored with the model and
-resumed. Numbers that meet arrays in every step are kept as zero-dimensional arrays: NumPy handles those twice
-as fast as Python floats.
+The parameters come in pieces that fit into the cache, so a step reads main memory only once. ``memory`` is a
+dictionary of flat vectors laid out like theta, and for Adam the number of steps. It is stored with the model,
+so training can resume. Scalars that multiply arrays in every step are zero-dimensional arrays: NumPy handles
+these twice as fast as Python floats.
 
-To add an optimizer, write its class here and register it in ``OPTIMIZERS``. Its keyword-only arguments are
-the parameters of the estimator that its attribute ``parameters`` names.
+To add an optimizer, write its class here and register it in ``OPTIMIZERS``. Its attribute ``parameters``
+names the parameters of the estimator that it receives as keyword-only arguments.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ Memory = dict[str, Any]
 
 
 class Optimizer(Protocol):
-    """What the trainer asks of an optimizer.
+    """The interface that the trainer requires of an optimizer.
 
     Attributes
     ----------
     memory : dict
-        What the next step depends on, besides the parameters.
+        The optimizer's state: everything besides the parameters that the next step depends on.
     parameters : tuple of str
         The parameters of the estimator that only this optimizer has.
     rate_annealed, rate_constant : float
-        What ``learning_rate_init="auto"`` stands for, with a schedule that anneals and with another one.
+        The value of ``learning_rate_init="auto"`` with a schedule that anneals, and with any other.
     """
 
     memory: Memory
@@ -56,7 +56,7 @@ class Optimizer(Protocol):
         """Set the learning rate (and the momentum) of this epoch; return the rate."""
 
     def step(self, pieces: Iterable[Piece]) -> None:
-        """Update theta, piece by piece; the gradient in the pieces is consumed."""
+        """Update theta and the memory, piece by piece; the gradient in the pieces is consumed."""
 
 
 def _views(vector: NDArray, pieces: list[Piece]) -> list[NDArray]:
@@ -69,7 +69,7 @@ class SGD:
     v <- mu v - eta g,   theta <- theta + v               (Polyak 1964)
                          theta <- theta + mu v - eta g    (Nesterov's; Sutskever et al. 2013)
 
-    The velocity includes the learning rate, so a change of the rate acts on new gradients only.
+    The velocity includes the learning rate, so a new rate applies to new gradients only.
     """
 
     parameters = ("momentum", "nesterovs_momentum")
@@ -100,7 +100,7 @@ class SGD:
         return eta
 
     def step(self, pieces: Iterable[Piece]) -> None:
-        """Update theta, piece by piece; the gradient in the pieces is consumed."""
+        """Update theta and the memory, piece by piece; the gradient in the pieces is consumed."""
         eta, mu = self._eta, self._mu
         for piece, v in zip(pieces, self._velocity, strict=True):
             theta, g = piece.theta, piece.gradient
@@ -120,9 +120,9 @@ class Adam:
 
     m <- beta_1 m + g,   v <- beta_2 v + g^2,   theta <- theta - eta m_hat / (sqrt(v_hat) + epsilon)
 
-    m and v are kept as discounted sums, which saves two products a step. The paper's means after t steps are
-    m_hat = (1 - beta_1) / (1 - beta_1^t) m  and  v_hat = (1 - beta_2) / (1 - beta_2^t) v.  Their factors do
-    not depend on the parameter, so they are combined into one rate and one epsilon for the whole step.
+    Here m and v are discounted sums, not the paper's means; this saves two products per step. After t steps,
+    m_hat = (1 - beta_1) / (1 - beta_1^t) m  and  v_hat = (1 - beta_2) / (1 - beta_2^t) v.  These factors are
+    the same for all parameters, so they are combined into one rate and one epsilon for the whole step.
     """
 
     parameters = ("beta_1", "beta_2", "epsilon")
@@ -145,7 +145,7 @@ class Adam:
         self._v = _views(self.memory["v"], objective.pieces)
         self.eta_0 = self._eta = eta_0
         self.beta_1, self.beta_2 = beta_1, beta_2
-        # Smaller gradients have squares that vanish, and their root could not guard the division.
+        # The square of a gradient below this floor may underflow to 0. Then epsilon alone bounds the step.
         self.epsilon = max(epsilon, sqrt(np.finfo(theta.dtype).tiny))
         self._beta_1 = np.array(beta_1, theta.dtype)
         self._beta_2 = np.array(beta_2, theta.dtype)
@@ -153,12 +153,12 @@ class Adam:
         self._epsilon = np.zeros((), theta.dtype)
 
     def begin_epoch(self, schedule: Schedule, epoch: int) -> float:
-        """Set the learning rate of this epoch and return it; beta_1 is Adam's momentum and stays."""
+        """Set the learning rate of this epoch and return it; beta_1 ignores the schedule's momentum."""
         self._eta = self.eta_0 * schedule.factor(epoch)
         return self._eta
 
     def step(self, pieces: Iterable[Piece]) -> None:
-        """Update theta, piece by piece; the gradient in the pieces is consumed."""
+        """Update theta and the memory, piece by piece; the gradient in the pieces is consumed."""
         self.memory["t"] += 1
         root_v_hat = sqrt((1 - self.beta_2) / (1 - self.beta_2 ** self.memory["t"]))
         m_hat = (1 - self.beta_1) / (1 - self.beta_1 ** self.memory["t"])
@@ -179,15 +179,15 @@ class Adam:
 
 
 OPTIMIZERS: dict[str, Any] = {"sgd": SGD, "adam": Adam}
-"""Every optimizer by the name it has in ``ScratchMLPClassifier(solver=...)``."""
+"""Every optimizer, by its name in ``ScratchMLPClassifier(solver=...)``."""
 
 
 def clip_to_norm(gradient: NDArray, max_norm: float) -> None:
-    """Scale the gradient down to max_norm where its Euclidean norm is larger (Pascanu et al. 2013)."""
+    """Scale the gradient down to max_norm if its Euclidean norm is larger (Pascanu et al. 2013)."""
     norm = sqrt(gradient.dot(gradient))
     overflows = isinf(norm)
     if overflows:
-        # The squares of a finite gradient may overflow; those of its ratios to the largest entry do not.
+        # The squares of large entries overflow; after division by the largest entry, none does.
         largest = np.abs(gradient).max()
         np.divide(gradient, largest, out=gradient)
         norm = sqrt(gradient.dot(gradient))

@@ -1,4 +1,4 @@
-"""Prediction: scores for any number of rows in a bounded amount of memory."""
+"""Prediction: logits for any number of rows in bounded memory."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ CHUNK_BYTES = 2**22
 
 
 def predict_logits(network: Network, X: NDArray | sp.csr_array) -> NDArray:
-    """Return the scores of every row of X, of shape (n_samples, n_outputs)."""
-    return _finite(_rows_through(network, X, None), "scores", network, X)
+    """Return the logits of every row of X, of shape (n_samples, n_outputs)."""
+    return _finite(_rows_through(network, X, None), "logits", network, X)
 
 
 def predict_activations(network: Network, X: NDArray | sp.csr_array, layer: int) -> NDArray:
@@ -26,7 +26,7 @@ def predict_activations(network: Network, X: NDArray | sp.csr_array, layer: int)
 
 
 def _finite(outputs: NDArray, name: str, network: Network, X: NDArray | sp.csr_array) -> NDArray:
-    """Return the outputs, if all of them are finite; else raise what says why they are not."""
+    """Return the outputs if all are finite; otherwise raise an error that says why they are not."""
     if np.isfinite(outputs).all():
         return outputs
     check_finite(network.layers)
@@ -39,9 +39,9 @@ def _finite(outputs: NDArray, name: str, network: Network, X: NDArray | sp.csr_a
 
 
 def _rows_through(network: Network, X: NDArray | sp.csr_array, layer: int | None) -> NDArray:
-    """Pass chunks of rows through the network and collect the scores, or a hidden layer's outputs.
+    """Return the logits of all rows, or a hidden layer's outputs; rows pass through the network in chunks.
 
-    They stay as the network leaves them, unit after unit: softmax is three times as fast on that.
+    The result keeps the network's memory order, unit after unit, on which softmax is three times as fast.
     """
     sizes, dtype = network.sizes, network.theta.dtype
     n_rows, n_features = X.shape

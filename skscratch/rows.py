@@ -1,4 +1,4 @@
-"""Rows: which rows of X train, which of them judge, and what each one weighs."""
+"""Rows: training set, validation set and sample weights, as views of X."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PORTION = 10_000  # rows
 
 @dataclass(frozen=True)
 class Rows:
-    """Some rows of X with their targets and weights; X is shared, never cut or copied.
+    """A subset of the rows of X with targets and weights; X is shared, never copied.
 
     Attributes
     ----------
@@ -38,9 +38,9 @@ class Rows:
     targets : Targets
         Codes of all rows of X.
     weights : ndarray of shape (n_samples,), float64, or None
-        Weights of all rows of X; None if all weigh 1.
+        Weights of all rows of X; None if every weight is 1.
     index : ndarray of int, or None
-        The rows that take part; None for all of them.
+        Indices of the rows in the subset; None for all rows.
     """
 
     X: NDArray | sp.csr_array
@@ -50,33 +50,33 @@ class Rows:
 
     @property
     def n_rows(self) -> int:
-        """Number of rows that take part."""
+        """Number of rows in the subset."""
         return self.X.shape[0] if self.index is None else len(self.index)
 
     @property
     def own_weights(self) -> NDArray | None:
-        """Weights of the rows that take part; None if all weigh 1."""
+        """Weights of the rows in the subset; None if every weight is 1."""
         return self.weights if self.weights is None or self.index is None else self.weights[self.index]
 
     @property
     def weight_sum(self) -> float:
-        """Sum of the weights of the rows that take part."""
+        """Sum of the weights in the subset."""
         weights = self.own_weights
         return float(self.n_rows if weights is None else weights.sum())
 
     @property
     def square_sum(self) -> float:
-        """Sum of their squares."""
+        """Sum of the squared weights in the subset."""
         weights = self.own_weights
         return float(self.n_rows if weights is None else weights.dot(weights))
 
     @property
     def max_abs(self) -> float:
-        """The largest absolute value in the rows that take part."""
+        """The largest absolute feature value in the subset; NaN if it holds one."""
         return largest_entry(self.X, self.index)
 
     def with_positive_weights(self) -> Rows:
-        """Leave out rows that weigh nothing: they are as good as absent."""
+        """Return the rows without those of weight 0."""
         if self.weights is None:
             return self
         positive = self.weights > 0
@@ -85,7 +85,7 @@ class Rows:
         return replace(self, index=self.index[positive[self.index]])
 
     def times(self, factors: NDArray) -> Rows:
-        """Multiply the weights of all rows of X by the factors that class_weight gives them."""
+        """Return the rows with weights multiplied by ``factors``, one for each row of X."""
         with np.errstate(over="ignore", invalid="ignore"):
             weights = factors if self.weights is None else self.weights * factors
         if _may_overflow(weights):
@@ -96,10 +96,10 @@ class Rows:
         return replace(self, weights=weights).with_positive_weights()
 
     def scaled(self, communicator: Communicator = SINGLE_PROCESS) -> Rows:
-        """Divide all weights by a power of two, after which the team's largest is in [1, 2).
+        """Return the rows with weights divided by a power of two: the largest of all processes is in [1, 2).
 
-        Only ratios of weights matter. Nothing is rounded; and neither sums of weights nor of their squares
-        leave the range of floats.
+        Only ratios of weights matter. The division rounds nothing, and sums of weights and of their squares
+        stay finite.
         """
         largest = communicator.max(1.0 if self.weights is None else float(self.weights.max(initial=0)))
         if 1 <= largest < 2:
@@ -108,7 +108,7 @@ class Rows:
         return replace(self, weights=over_power_of_two(weights, largest)).with_positive_weights()
 
     def distinct(self) -> Rows:
-        """Take rows that are copies of one another as one row, which weighs as much as all of them."""
+        """Return the rows with duplicates merged into one row that has their total weight."""
         index = np.arange(self.n_rows) if self.index is None else self.index
         first = first_of_its_kind(self.X, self.codes(), index)
         if (first == np.arange(len(index))).all():
@@ -117,15 +117,15 @@ class Rows:
         return replace(self, weights=weights.astype(np.float64)).with_positive_weights()
 
     def codes(self) -> NDArray:
-        """Return the codes of the rows that take part."""
+        """Return the codes of the rows in the subset."""
         return self.targets.codes if self.index is None else self.targets.codes[self.index]
 
 
 def largest_entry(X: Any, index: NDArray | None = None) -> float:
-    """Return the largest absolute value in some rows of X, in all of them by default; NaN if it holds one.
+    """Return the largest absolute value in some rows of X (by default in all); NaN if they hold one.
 
-    Rows are looked at in portions, so that X is not copied as a whole. Sparse portions have to be copies:
-    SciPy's max and min first sum up duplicates in place, and X shares its buffers with the user's.
+    Works in portions to avoid a copy of the whole X. Sparse portions must be copies: SciPy's max and min sum
+    duplicates in place, and X shares its buffers with the user's matrix.
     """
     n_rows = X.shape[0] if index is None else len(index)
     portions = (slice(first, first + PORTION) for first in range(0, n_rows, PORTION))
@@ -134,24 +134,24 @@ def largest_entry(X: Any, index: NDArray | None = None) -> float:
 
 
 def refuse_non_finite(largest: float) -> None:
-    """Raise if the largest entry of X is none: scikit-learn does not look under ``assume_finite=True``."""
+    """Raise if ``largest`` is not finite; under ``assume_finite=True`` scikit-learn does not check X."""
     if not isfinite(largest):
         found = "NaN" if isnan(largest) else "infinity"
-        raise ValueError(f"X contains {found}. Fill in such values (SimpleImputer), or leave their rows out.")
+        raise ValueError(f"X contains {found}. Replace such values (SimpleImputer), or leave out their rows.")
 
 
 def effective_size(weight_sum: float, square_sum: float) -> float:
-    """Return N = (sum w)^2 / sum w^2, how many rows of equal weight tell as much (Kish 1965)."""
+    """Return the effective sample size, N = (sum w)^2 / sum w^2 (Kish 1965)."""
     return weight_sum * (weight_sum / square_sum)
 
 
 def _may_overflow(weights: NDArray) -> bool:
-    """Return whether the sum of the weights may be too large for a float."""
+    """Return whether the sum of the weights may exceed the largest float."""
     return not weights.max(initial=0) <= np.finfo(float).max / max(len(weights), 1)
 
 
 def check_weights(sample_weight: ArrayLike | None, n_rows: int, name: str) -> NDArray | None:
-    """Return the weights as float64, or None; anything but finite weights >= 0, not all 0, is an error."""
+    """Return the weights as float64, or None; raise unless they are finite, >= 0 and not all 0."""
     if sample_weight is None:
         return None
     with numbers_named(name):
@@ -159,11 +159,11 @@ def check_weights(sample_weight: ArrayLike | None, n_rows: int, name: str) -> ND
             sample_weight = np.full(n_rows, float(sample_weight))
         weights = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name=name)
     if weights.shape != (n_rows,):
-        raise ValueError(f"{name} has shape {weights.shape}, expected one weight for each row: ({n_rows},).")
+        raise ValueError(f"{name} has shape {weights.shape}, expected one weight per row: ({n_rows},).")
     if (weights < 0).any():
         raise ValueError(
             f"{name} holds negative values (the smallest is {weights.min():g}); weights must be at least 0. "
-            "Leave a row out by giving it the weight 0."
+            "To leave out a row, give it the weight 0."
         )
     if _may_overflow(weights):
         raise ValueError(f"The sum of {name} may overflow; divide the weights by their largest value.")
@@ -181,11 +181,12 @@ def split_off_validation(
     rng: np.random.Generator,
     communicator: Communicator = SINGLE_PROCESS,
 ) -> tuple[Rows, Rows]:
-    """Part rows into those to train on and those to validate on, each in its old order.
+    """Split rows into a training set and a validation set; both keep the order of the rows.
 
-    With one label per row the split is stratified: each class gives about ``fraction`` of its rows, at
-    least one, and keeps at least one. Multilabel rows are drawn without regard to their labels. In a team
-    every member splits its own rows; one that has a single row of a class keeps it.
+    With one label per row the split is stratified: each class gives about ``fraction`` of its rows to the
+    validation set, at least one, and keeps at least one. Multilabel rows are split at random. In distributed
+    training each process splits its own rows; the only row of a class on a process stays in the training
+    set.
     """
     index = np.arange(rows.n_rows) if rows.index is None else rows.index
     if encoding.kind == "multilabel":
@@ -199,22 +200,22 @@ def split_off_validation(
     too_small = [name for name, size in zip(names, sizes, strict=True) if size < 2]
     if too_small:
         raise ValueError(
-            "early_stopping=True splits off a validation set; every class needs a row there and another one "
-            "to train on, but of these classes there are fewer than 2 rows with a positive weight: "
+            "early_stopping=True holds out a validation set, so every class needs a row there and another in "
+            "the training set. These classes have fewer than 2 rows with a positive weight: "
             f"{too_small} (n_samples = {sum(sizes)}). Add rows of them, pass X_val and y_val, or set "
             "early_stopping=False." + note_on_numbers(encoding.classes)
         )
     if not n_held_out:
         raise ValueError(
-            "early_stopping=True splits off a validation set on every rank, but no rank has 2 rows of the "
+            "early_stopping=True holds out a validation set on every rank, but no rank has 2 rows of the "
             f"same class with a positive weight (n_samples = {sum(sizes)} on {communicator.size} ranks). "
             "Give each rank more rows, pass X_val and y_val, or set early_stopping=False."
         )
     held_out = np.concatenate([rng.permutation(g)[:n] for g, n in zip(groups, shares, strict=True)])
     training = np.setdiff1d(index, held_out, assume_unique=True)
-    # Smoothing is a means of training; the rows that judge are held against their true labels.
-    judged = replace(rows, index=np.sort(held_out), targets=replace(rows.targets, smoothing=0.0))
-    return replace(rows, index=training), judged
+    # Label smoothing applies to training only.
+    validation = replace(rows, index=np.sort(held_out), targets=replace(rows.targets, smoothing=0.0))
+    return replace(rows, index=training), validation
 
 
 def _share(n: int, fraction: float) -> int:
@@ -228,9 +229,9 @@ def weigh_classes(
     validation: Rows | None,
     communicator: Communicator = SINGLE_PROCESS,
 ) -> tuple[Rows, Rows | None]:
-    """Multiply class weights into the weights of both parts; "balanced" counts the training part only.
+    """Apply class weights to both sets; "balanced" is computed from the training set.
 
-    A part may be left without rows here, but not in the whole team.
+    A single process may be left without rows of positive weight, but not all processes.
     """
     if class_weight is None:
         return training, validation
@@ -238,9 +239,15 @@ def weigh_classes(
     training = training.times(row_factors(tables, training.targets.codes))
     if validation is not None:
         validation = validation.times(row_factors(tables, validation.targets.codes))
-    n_training, n_judges = communicator.sum(training.n_rows, 0 if validation is None else validation.n_rows)
+    n_rows = 0 if validation is None else validation.n_rows
+    n_training, n_validation = communicator.sum(training.n_rows, n_rows)
     if not n_training:
-        raise ValueError(f"class_weight={class_weight!r} leaves every row without weight; raise one of them.")
-    if validation is not None and not n_judges:
-        raise ValueError(f"class_weight={class_weight!r} leaves every validation row without weight.")
+        raise ValueError(
+            f"class_weight={class_weight!r} gives every row weight 0. Give a class in y a positive weight."
+        )
+    if validation is not None and not n_validation:
+        raise ValueError(
+            f"class_weight={class_weight!r} gives every validation row weight 0. Give one of their classes a "
+            "positive weight."
+        )
     return training, validation

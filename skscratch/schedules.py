@@ -1,9 +1,9 @@
-"""Schedules: the learning rate over time, as a factor of ``learning_rate_init``.
+"""Schedules of the learning rate, as a factor of ``learning_rate_init`` in each epoch.
 
-Time is counted in epochs: ``epoch`` is the number of epochs trained before the one that begins.
+``epoch`` is the number of epochs trained before the current one.
 
-To add a schedule, write its class here and register it in ``SCHEDULES``. Everything else that depends on the
-name of a schedule is read from the attributes of its class.
+To add a schedule, write its class here and register it in ``SCHEDULES``. All else that depends on the
+schedule is read from the attributes of its class.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from .training_state import TrainingState
 
 
 class Schedule:
-    """A schedule that changes nothing; each kind overrides what it changes.
+    """Base class: a schedule that keeps the learning rate and the momentum constant.
 
     Attributes
     ----------
     anneals : bool
         Whether the schedule has a fixed length, max_iter epochs, over which the rate decays. Patience on the
-        training loss never cuts such a schedule short: a loss that plateaus at a high rate usually falls
-        again once the rate decays.
+        training loss does not stop it early, because a loss that plateaus at a high rate usually falls again
+        once the rate decays.
     ends_at_zero : bool
-        Whether it is known to decay to about zero.
+        Whether the rate is known to decay to about zero.
     """
 
     anneals = False
@@ -37,19 +37,19 @@ class Schedule:
 
     @classmethod
     def create(cls, eta_0: float, n_epochs: int, power_t: float, state: TrainingState) -> Self:
-        """Return the schedule of a training run; each kind takes what it depends on."""
+        """Return the schedule of a training run; a subclass picks the arguments that it needs."""
         return cls()
 
     def factor(self, epoch: int) -> float:
-        """Return the rate of this epoch divided by the initial one."""
+        """Return the learning rate of this epoch divided by the initial one."""
         return 1.0
 
     def momentum(self, epoch: int, momentum: float) -> float:
-        """Return the momentum of this epoch, given the user's."""
+        """Return the momentum of this epoch; ``momentum`` is the user's value."""
         return momentum
 
     def on_plateau(self) -> bool:
-        """React when patience runs out; return whether training goes on."""
+        """Called when patience runs out; return whether training continues."""
         return False
 
 
@@ -65,11 +65,11 @@ class InverseScaling(Schedule):
 
     @classmethod
     def create(cls, eta_0: float, n_epochs: int, power_t: float, state: TrainingState) -> Self:
-        """Take the power."""
+        """Return the schedule with the power ``power_t``."""
         return cls(power_t)
 
     def factor(self, epoch: int) -> float:
-        """1 / (t + 1)^power."""
+        """Return 1 / (t + 1)^power."""
         with np.errstate(over="ignore"):  # an infinite power makes the factor 0
             return float(1 / np.float64(epoch + 1) ** self.power)
 
@@ -88,7 +88,7 @@ class Adaptive(Schedule):
 
     @classmethod
     def create(cls, eta_0: float, n_epochs: int, power_t: float, state: TrainingState) -> Self:
-        """Take the initial rate and the state."""
+        """Return the schedule that continues with the number of reductions in the state."""
         return cls(eta_0, state)
 
     def factor(self, epoch: int) -> float:
@@ -96,7 +96,7 @@ class Adaptive(Schedule):
         return 5.0**-self._state.n_reductions
 
     def on_plateau(self) -> bool:
-        """Divide the rate by 5, unless that is below the smallest one."""
+        """Divide the rate by 5 and return True; return False if that would fall below the smallest rate."""
         if self._eta_0 * 5.0 ** -(self._state.n_reductions + 1) < self.smallest:
             return False
         self._state.n_reductions += 1
@@ -104,11 +104,10 @@ class Adaptive(Schedule):
 
 
 class Annealed(Schedule, ABC):
-    """eta_t = eta_0 shape(f), where f = t / max_iter is the fraction of the epochs that are done.
+    """eta_t = eta_0 shape(f), where f = t / max_iter is the completed fraction of the cycle.
 
-    t counts from ``start``, the epoch at which the cycle began. A cycle takes max_iter epochs. If training
-    continues after that, which only ``partial_fit`` can do, a new cycle begins (a warm restart: Loshchilov &
-    Hutter 2017, section 3).
+    t counts epochs from ``start``, where the cycle began. A cycle takes max_iter epochs. If ``partial_fit``
+    continues after that, a new cycle begins (a warm restart: Loshchilov & Hutter 2017, section 3).
     """
 
     anneals = True
@@ -118,12 +117,12 @@ class Annealed(Schedule, ABC):
 
     @classmethod
     def create(cls, eta_0: float, n_epochs: int, power_t: float, state: TrainingState) -> Self:
-        """Take the length of a cycle, and where the current one began."""
+        """Return the schedule with cycles of n_epochs; the state says where the current one began."""
         return cls(n_epochs, state.cycle_start)
 
     @abstractmethod
     def shape(self, f: float) -> float:
-        """Return the factor at the fraction f."""
+        """Return the factor at the fraction f of the cycle."""
 
     def fraction(self, epoch: int) -> float:
         """Return f = t / max_iter, in [0, 1)."""
@@ -145,10 +144,10 @@ class Cosine(Annealed):
 
 
 class OneCycle(Annealed):
-    """Warm up, then decay to about zero, while the momentum moves inversely (Smith & Topin 2018).
+    """Warm-up, then decay to about zero; the momentum is cycled inversely (Smith & Topin 2018).
 
-    The rate rises along half a cosine from eta_0 / 25 to eta_0 at f = ``warm_up``, and decays along another
-    one to 0 at f = 1. The momentum is
+    The rate rises along half a cosine from eta_0 / 25 to eta_0 at f = ``warm_up``, then decays along half a
+    cosine to 0 at f = 1. The momentum is
 
         mu_t = 1 - (1 - mu) (1/2 + shape(f))
 
@@ -160,7 +159,7 @@ class OneCycle(Annealed):
     warm_up = 0.3
 
     def shape(self, f: float) -> float:
-        """Return the factor of the warm-up, then that of the decay."""
+        """Return the factor of the warm-up if f < ``warm_up``, else that of the decay."""
         if f < self.warm_up:
             return self.initial + (1 - self.initial) * (1 - cos(pi * f / self.warm_up)) / 2
         return (1 + cos(pi * (f - self.warm_up) / (1 - self.warm_up))) / 2
@@ -173,14 +172,14 @@ class OneCycle(Annealed):
 
 
 class UserSchedule(Annealed):
-    """A schedule whose shape is the user's function."""
+    """A schedule whose shape is a function given by the user."""
 
     def __init__(self, max_iter: int, function: Callable[[float], float], start: int = 0) -> None:
         super().__init__(max_iter, start)
         self._function = function
 
     def shape(self, f: float) -> float:
-        """Return what the function returns, which must be a finite number of at least 0."""
+        """Return the function's value at f; raise unless it is a finite number of at least 0."""
         returned = self._function(f)
         factor = as_float(returned)
         if not 0 <= factor < inf:
@@ -198,11 +197,11 @@ SCHEDULES: dict[str, type[Schedule]] = {
     "invscaling": InverseScaling,
     "adaptive": Adaptive,
 }
-"""Every schedule by the name it has in ``ScratchMLPClassifier(learning_rate=...)``."""
+"""The schedules by their names in ``ScratchMLPClassifier(learning_rate=...)``."""
 
 
 def schedule_class(learning_rate: str | Callable[[float], float]) -> type[Schedule]:
-    """Return the class of a schedule that is named, or given as a function."""
+    """Return the class of a schedule, given its name or the user's function."""
     return SCHEDULES[learning_rate] if isinstance(learning_rate, str) else UserSchedule
 
 

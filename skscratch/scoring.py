@@ -1,4 +1,4 @@
-"""Scoring: a scikit-learn scorer, applied to an estimator in training."""
+"""Scoring: apply a scikit-learn scorer during training."""
 
 from __future__ import annotations
 
@@ -11,23 +11,22 @@ from .transaction import MISSING, shallow_copy
 
 
 class ValidationScore:
-    """Scores the current parameters on the validation set whenever it is called.
+    """Scores the current parameters on the validation set each time it is called.
 
-    The scorer sees a copy of the estimator, which it cannot spoil. What it stores there as attributes is
-    stored on the estimator as well.
+    The scorer gets a copy of the estimator, so it cannot change the model. Attributes that it sets on the
+    copy are set on the estimator too, except those in ``PROTECTED`` and hyperparameters.
 
     Parameters
     ----------
     estimator : estimator
-        The one in training.
+        The estimator in training.
     give_parameters : callable
-        Gives the estimator that it is called with a copy of the current parameters.
+        Sets a copy of the current parameters on the estimator that is passed to it.
     X, y : array-like
         The validation set.
     weights : ndarray or None
     """
 
-    # The scorer may store what it likes, but not in their place.
     PROTECTED = ("classes_", "coefs_", "intercepts_")
 
     def __init__(
@@ -39,10 +38,10 @@ class ValidationScore:
         self._data, self._weights = (X, y), {} if weights is None else {"sample_weight": weights}
 
     def __call__(self) -> Any:
-        """Return what the scorer returns."""
+        """Return the value of the scorer."""
         shown = shallow_copy(self._estimator)
         self._give_parameters(shown)
-        # The validation rows have no feature names any more.
+        # The validation set is an array without feature names by now.
         shown.__dict__.pop("feature_names_in_", None)
         before = dict(vars(shown))
         try:
@@ -50,8 +49,8 @@ class ValidationScore:
         except TypeError as error:
             if self._weights and "sample_weight" in str(error):
                 raise ValueError(
-                    f"scoring={self._estimator.scoring!r} takes no sample_weight, but the validation rows "
-                    "have weights. Give it a parameter sample_weight, or monitor another score."
+                    f"scoring={self._estimator.scoring!r} does not accept sample_weight, but the validation "
+                    "set has weights. Add a parameter sample_weight to it, or choose another scoring."
                 ) from error
             raise
         for name, value in vars(shown).items():

@@ -1,6 +1,6 @@
-"""Settings: what every "auto" and every name of a parameter stands for, resolved once for a training run.
+"""Settings: the resolved hyperparameters of one training run.
 
-This is the only place that knows:
+Every "auto" is resolved here, and nowhere else:
 
 ====================== ==================================== =================== ========
 parameter="auto"       "one_cycle", "cosine" or a function  other schedules     L-BFGS
@@ -9,8 +9,8 @@ parameter="auto"       "one_cycle", "cosine" or a function  other schedules     
                        at most 200
 ``learning_rate_init`` 0.2 for SGD, 0.01 for Adam           0.05, 0.001
 ``n_iter_no_change``   unlimited                            10
-``alpha``              3 / N, selected anew once two        3 / N               3 / N
-                       thirds of the epochs are done
+``alpha``              3 / N, selected once two thirds      3 / N               3 / N
+                       of the epochs are done
 ``batch_size``         n / 64, from 32 to 256               the same
 ====================== ==================================== =================== ========
 
@@ -32,33 +32,33 @@ from .schedules import Schedule, make_schedule, schedule_class
 from .stopping import Patience, StoppingRule
 from .training_state import TrainingState
 
-FEWEST_REFIT_EPOCHS = 3  # fewer leave no room for the rate to decay
-FEWEST_EPOCHS_TO_SELECT_ALPHA = 12  # in fewer the network has hardly learned by then
+FEWEST_REFIT_EPOCHS = 3  # fewer are too few to anneal the rate
+FEWEST_EPOCHS_TO_SELECT_ALPHA = 12  # in fewer the network has learned little by then
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What one training run needs to know. It is complete when it exists, and never changes.
+    """The settings of one training run; immutable.
 
     Attributes
     ----------
-    asked : Hyperparameters
-        The user's parameters, for those that need no resolving.
+    params : Hyperparameters
+        The parameters as the user set them.
     batch_size : int
-        Rows in a minibatch.
+        Number of rows in a minibatch.
     n_epochs : int
-        Epochs in a cycle of the schedule, which is the largest number of epochs of ``fit``; for L-BFGS the
-        largest number of iterations. 0 if no end is in sight.
+        Number of epochs in a cycle of the schedule, and the largest number of epochs in ``fit``. For L-BFGS,
+        the largest number of iterations. 0 if unknown: ``partial_fit`` with max_iter="auto".
     learning_rate : str or callable
-        The schedule.
+        The name of the schedule, or the user's function.
     learning_rate_init : float
         The initial learning rate; NaN for L-BFGS, which has none.
     n_refit_epochs : int
-        Epochs that are reserved for a refit on all rows.
+        Number of epochs reserved for the refit on all rows.
     patience : float or None
-        Epochs without improvement after which training stops; None if it always runs to its end.
+        Number of epochs without improvement after which training stops; None if all epochs are trained.
     alpha_selection_epoch : int or None
-        The epoch of a cycle after which the data select alpha; None if they do not.
+        The epoch of a cycle after which alpha is selected; None if it is not.
     """
 
     params: Hyperparameters
@@ -72,7 +72,7 @@ class Settings:
 
     @classmethod
     def for_fit(cls, params: Hyperparameters, n_rows: int, *, refits: bool) -> Self:
-        """Return the settings of a fit on n_rows, the last epochs of which may be reserved for a refit."""
+        """Return the settings of a fit on n_rows; ``refits`` may reserve its last epochs for a refit."""
         batch_size = rows_per_batch(params.batch_size, n_rows)
         n_batches = -(-n_rows // batch_size)
         n_epochs = number_of_epochs(params.max_iter, params.solver, params.learning_rate, n_batches)
@@ -95,18 +95,18 @@ class Settings:
 
     @classmethod
     def for_refit(cls, params: Hyperparameters, n_rows: int, n_epochs: int) -> Self:
-        """Return the settings of a refit on all n_rows: from half the initial rate down along a cosine."""
+        """Return the settings of a refit on all rows: half the initial rate, annealed along a cosine."""
         eta_0 = initial_learning_rate(params.learning_rate_init, params.solver, params.learning_rate)
         return cls(params, rows_per_batch(params.batch_size, n_rows), n_epochs, "cosine", eta_0 / 2)
 
     @classmethod
     def for_partial_fit(cls, params: Hyperparameters, n_rows: int) -> Self:
-        """Return the settings of one call of partial_fit, which is one epoch of a cycle of max_iter."""
+        """Return the settings of one call of partial_fit: one epoch in a cycle of max_iter epochs."""
         n_epochs = 0 if params.max_iter == "auto" else int(params.max_iter)
         if callable(params.learning_rate) and not n_epochs:
             raise ValueError(
-                "With a callable learning_rate, partial_fit needs max_iter: the number of calls that the "
-                "fraction passed to it is taken of. Set max_iter to an int."
+                "With a callable learning_rate, partial_fit needs max_iter, the number of calls in one cycle "
+                "of the schedule. Set max_iter to an int."
             )
         learning_rate = _room_to_anneal(params.learning_rate, n_epochs)
         return cls(
@@ -120,17 +120,17 @@ class Settings:
 
     @property
     def minibatches(self) -> bool:
-        """Whether an optimizer takes steps from minibatches; L-BFGS needs all rows at once."""
+        """Whether the solver trains on minibatches; L-BFGS needs all rows at once."""
         return self.params.solver in OPTIMIZERS
 
     def alpha(self, batches: Batches, state: TrainingState) -> float:
-        """Return the strength of the penalty to begin with."""
+        """Return the initial alpha, the strength of the L2 penalty."""
         if self.params.alpha == "auto":
             return state.prior_precision / batches.effective_size
         return float(self.params.alpha)
 
     def make_optimizer(self, objective: Objective, state: TrainingState) -> Optimizer:
-        """Return the optimizer; it resumes with its memory if it was at work before."""
+        """Return the optimizer; it resumes with the memory in the state if that is of the same solver."""
         solver = self.params.solver
         memory = state.memory if state.solver == solver else None
         optimizer_class = OPTIMIZERS[solver]
@@ -146,7 +146,7 @@ class Settings:
         )
 
     def make_stopping_rules(self, schedule: Schedule) -> list[StoppingRule]:
-        """Return the rules that stop training before its last epoch."""
+        """Return the rules that may stop training before the last epoch."""
         rules: list[StoppingRule] = []
         if self.patience is not None:
             rules.append(Patience(self.patience, self.params.tol, schedule))
@@ -154,21 +154,21 @@ class Settings:
 
 
 def _room_to_anneal(learning_rate: Any, n_epochs: int) -> Any:
-    """Return the schedule, but "constant" where a rate cannot anneal: in one epoch, or without end."""
+    """Return the schedule, or "constant" if the cycle has one epoch or an unknown number of epochs."""
     cannot = n_epochs in (0, 1) and schedule_class(learning_rate).ends_at_zero
     return "constant" if cannot else learning_rate
 
 
 def rows_per_batch(batch_size: Any, n_rows: int) -> int:
-    """Return the batch size; "auto" is a 64th of the rows, but at least 32 and at most 256."""
+    """Return the batch size; "auto" is n_rows / 64, at least 32 and at most 256."""
     return min(max(32, n_rows // 64), 256) if batch_size == "auto" else int(batch_size)
 
 
 def number_of_epochs(max_iter: Any, solver: str, learning_rate: Any, n_batches: int) -> int:
     """Return the largest number of epochs.
 
-    "auto" is 200 where patience ends training. A schedule that anneals takes 30. Few rows make few steps in
-    an epoch, so they take as many epochs as make 400 steps, but not more than 200 either.
+    "auto" is 30 for a schedule that anneals; with few rows it is more, to reach 400 steps, but at most 200.
+    It is 200 for other schedules and for L-BFGS.
     """
     if max_iter != "auto":
         return int(max_iter)
@@ -178,9 +178,9 @@ def number_of_epochs(max_iter: Any, solver: str, learning_rate: Any, n_batches: 
 
 
 def initial_learning_rate(learning_rate_init: Any, solver: str, learning_rate: Any) -> float:
-    """Return the initial learning rate; "auto" depends on the optimizer and on whether the rate anneals.
+    """Return the initial learning rate; NaN for L-BFGS, which has none.
 
-    L-BFGS has none.
+    "auto" depends on the optimizer and on whether the schedule anneals.
     """
     if solver not in OPTIMIZERS:
         return nan
@@ -198,13 +198,13 @@ def epochs_of_patience(n_iter_no_change: Any, learning_rate: Any) -> float:
 
 
 def refit_epochs(n_epochs: int, learning_rate: Any) -> int:
-    """Return how many of n_epochs are reserved for the refit on all rows after early stopping."""
+    """Return how many epochs are reserved for a refit: a quarter, or 0 if the rate cannot anneal."""
     n_refit = n_epochs // 4 if schedule_class(learning_rate).ends_at_zero else 0
     return n_refit if n_refit >= FEWEST_REFIT_EPOCHS else 0
 
 
 def alpha_selection_epoch(alpha: Any, learning_rate: Any, n_epochs: int) -> int | None:
-    """Return the epoch of a cycle after which alpha="auto" is selected: two thirds of it are done."""
+    """Return the epoch after which alpha="auto" is selected: two thirds of the cycle, or None."""
     if alpha != "auto" or not schedule_class(learning_rate).anneals:
         return None
     return round(2 * n_epochs / 3) if n_epochs >= FEWEST_EPOCHS_TO_SELECT_ALPHA else None

@@ -1,6 +1,6 @@
-"""Stopping: when training stops, and which parameters it keeps.
+"""Stopping rules, checkpoints and the test for divergence.
 
-Each class owns one decision. None of them outlives a fit.
+Each object serves one training run.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from .training_state import TrainingState
 
 
 class StoppingRule(Protocol):
-    """What the trainer asks after every epoch."""
+    """A rule that the trainer evaluates after every epoch."""
 
     def stops(self, record: EpochRecord) -> bool:
-        """Return whether training has converged with this epoch."""
+        """Return whether training has converged after this epoch."""
 
 
 class Patience:
-    """Stops after ``n_iter_no_change`` epochs in a row without an improvement that counts.
+    """Stops after ``n_iter_no_change`` consecutive epochs without improvement.
 
-    An improvement counts if the monitored value falls more than ``tol`` below the last value that counted
-    (Prechelt 1998, section 2). So slow progress in small steps counts once it adds up. A schedule may react
-    by lowering the rate, after which patience starts afresh.
+    The monitored value improves if it falls more than ``tol`` below the reference, which is its value at the
+    last improvement (Prechelt 1998, section 2). Many small steps thus add up to an improvement. When patience
+    runs out, the schedule may reduce the learning rate instead; patience then starts again.
     """
 
     def __init__(self, n_iter_no_change: float, tol: float, schedule: Schedule | None = None) -> None:
@@ -39,12 +39,12 @@ class Patience:
         self.restart()
 
     def restart(self) -> None:
-        """Forget all values: the next one counts."""
+        """Forget the reference: the next value counts as an improvement."""
         self._reference = math.inf
         self._n_stale = 0
 
     def runs_out(self, value: float) -> bool:
-        """Take the monitored value of one epoch; return whether patience has run out."""
+        """Record the monitored value of one epoch; return whether patience has run out."""
         if value < self._reference - self._tol or math.isinf(self._reference):
             self._reference, self._n_stale = value, 0
         else:
@@ -52,7 +52,7 @@ class Patience:
         return self._n_stale >= self._limit
 
     def stops(self, record: EpochRecord) -> bool:
-        """Return whether patience has run out and the schedule has no lower rate to offer."""
+        """Return whether patience has run out and the schedule does not reduce the learning rate."""
         if not self.runs_out(record.monitored):
             return False
         self.restart()
@@ -60,10 +60,10 @@ class Patience:
 
 
 class BestCheckpoint:
-    """A copy of the parameters of the epoch with the lowest monitored value; epoch 0 before there is one.
+    """A copy of the parameters with the lowest monitored value; ``epoch`` is 0 if there is none yet.
 
-    The copy is made in one buffer. An interrupt in the middle leaves it half filled, but the parameters in
-    training are then still those of that epoch: offering them once more completes it.
+    Every copy is made into the same buffer. An interrupt may leave it half filled, but then theta is still
+    that of the best epoch, so offering it again completes the copy.
     """
 
     def __init__(self) -> None:
@@ -72,7 +72,7 @@ class BestCheckpoint:
         self._is_complete = True
 
     def offer(self, value: float, theta: NDArray, epoch: int) -> None:
-        """Keep a copy of theta if its value is below every one before."""
+        """Copy theta if its monitored value is the lowest so far."""
         if value < self.value:
             self._is_complete = False
             self.value, self.epoch = value, epoch
@@ -89,18 +89,18 @@ class BestCheckpoint:
 
 
 class Checkpoint:
-    """The parameters and the state after the last whole epoch, so that what follows can be undone.
+    """The parameters and the state after the last complete epoch; ``restore`` goes back to them.
 
-    The large arrays are copied into the same buffers every time. An interrupt in the middle of ``save``
-    leaves them half filled. But the parameters in training are then still those of the whole epoch, so
-    ``restore`` has no arrays to undo. The assignment to ``_entry`` separates one epoch from the next.
+    Arrays are copied into the same buffers every time. An interrupt in ``save`` may leave them half filled,
+    but then theta and the state are still those of the complete epoch, so ``restore`` leaves the arrays as
+    they are. The assignment to ``_entry`` is the boundary between two epochs.
 
     Parameters
     ----------
     theta : ndarray
     state : TrainingState
     progress : object
-        What else belongs to the epoch; handed back by ``restore``.
+        Any other value of the epoch; ``restore`` returns it.
     """
 
     def __init__(self, theta: NDArray, state: TrainingState, progress: Any = None) -> None:
@@ -110,7 +110,7 @@ class Checkpoint:
         self.save(progress)
 
     def save(self, progress: Any = None) -> None:
-        """Take the present values; training must be between two epochs."""
+        """Save the current parameters and state; call it between two epochs only."""
         state = self._state
         counts = {name: value for name, value in state.memory.items() if not _is_array(value)}
         numbers = vars(state) | {"memory": counts, "rng": state.rng.bit_generator.state}
@@ -120,7 +120,7 @@ class Checkpoint:
         entry.is_complete = True
 
     def restore(self) -> Any:
-        """Bring parameters and state back to what they were when they were saved; return the progress."""
+        """Restore the saved parameters and state; return the saved ``progress``."""
         entry = self._entry
         if entry.is_complete:
             for array, copy in zip(self._live, self._copies, strict=True):
@@ -150,8 +150,8 @@ RECHECK_PARAMETERS_ABOVE = 1000.0
 def diverged(loss: float, theta: NDArray, current_loss: Callable[[], float]) -> bool:
     """Return whether the loss or any parameter has become infinite or NaN.
 
-    The loss of an epoch is measured while the parameters still move, each batch before its own step. If it or
-    a parameter is alarmingly large, the loss of the parameters at the end of the epoch is computed as well.
+    The loss of an epoch is the mean over its batches, each before its own step. If it or a parameter is very
+    large, ``current_loss`` computes the loss of the current parameters as well.
     """
     largest = max(float(theta.max()), -float(theta.min()))
     if not (math.isfinite(loss) and math.isfinite(largest)):

@@ -1,6 +1,6 @@
-"""Targets: from labels to what the loss is measured against, and back; weights of classes and rows.
+"""Targets: encode the labels y as columns of Y, decode predictions, and resolve class weights.
 
-Three kinds of y are told apart, as scikit-learn does:
+There are three kinds of y, as in scikit-learn:
 
 =============== ============================= ========= ===============================================
 kind            codes                         n_outputs columns of Y
@@ -10,8 +10,8 @@ kind            codes                         n_outputs columns of Y
 ``multilabel``  (n, n_labels), 0 or 1         n_labels  the row of codes
 =============== ============================= ========= ===============================================
 
-Codes are small integers. They become floating-point columns one block at a time, so no one-hot copy of
-the whole y ever exists. A single class is ``multiclass`` with one output, whose softmax is always 1.
+Codes are small integers. They become floating-point columns one block at a time, so there is never a one-hot
+copy of the whole y. A single class is ``multiclass`` with one output, whose softmax is always 1.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from .checks import as_float, check_labels, short_repr
 
 @dataclass(frozen=True)
 class Targets:
-    """Codes of the rows of X, which the batches turn into columns of Y.
+    """The codes of all rows of X; ``fill`` turns them into columns of Y.
 
-    ``smoothing`` moves a share of each target to all outcomes alike: y <- (1 - s) y + s / k, with k the
-    number of outcomes (Szegedy et al. 2016, section 7).
+    ``smoothing`` is label smoothing, y <- (1 - s) y + s / k, where k is the number of outcomes (Szegedy et
+    al. 2016, section 7).
     """
 
     kind: str
@@ -58,10 +58,10 @@ class Targets:
 
 @dataclass(frozen=True, eq=False)
 class CheckedTarget:
-    """The y of some rows, checked and taken apart once.
+    """A y that has been checked and split into distinct labels and codes.
 
-    ``codes`` holds each row's position in ``present``, the sorted distinct labels. For a table of labels it
-    is the table, and ``present`` numbers its columns.
+    ``codes`` holds each row's position in ``present``, the sorted distinct labels. For a multilabel table,
+    ``codes`` is the table and ``present`` numbers its columns.
     """
 
     name: str
@@ -71,25 +71,25 @@ class CheckedTarget:
 
     @classmethod
     def read(cls, y: Any, name: str = "y", *, part: bool = False) -> CheckedTarget:
-        """Take y apart, of shape (n,) or (n, n_labels); ``part`` says that more rows are elsewhere."""
+        """Check a y of shape (n,) or (n, n_labels); ``part`` means that this is not all of y."""
         if np.ndim(y) == 1:
             y = column_or_1d(y)
             present = distinct(y, name)
             if not part:
-                check_classification_targets(y)  # warns of a class in every other row
+                check_classification_targets(y)  # warns if more than half of the labels are distinct
             return cls(name, False, present, np.searchsorted(present, y))
         _check_discrete(y, name)
         kind = type_of_target(y)
         if kind == "multiclass-multioutput":
             raise ValueError(
-                f"{name} has {np.shape(y)[1]} columns of several classes each (multiclass-multioutput). Pass "
-                "one column of classes or a table of 0 and 1; MultiOutputClassifier trains a network per "
-                "column."
+                f"{name} has {np.shape(y)[1]} columns with several classes each (multiclass-multioutput). "
+                "Pass one column of classes or a table of 0 and 1, or use MultiOutputClassifier, which "
+                "trains one network per column."
             )
         if kind.startswith("multilabel"):
             table = y.toarray() if sp.issparse(y) else check_array(y, input_name=name)
             if not np.isin(table, (0, 1)).all():
-                raise ValueError(f"{name} is a multilabel table and may only hold 0 and 1.")
+                raise ValueError(f"{name} is a multilabel table and must hold only 0 and 1.")
             return cls(name, True, np.arange(table.shape[1]), table.astype(np.uint8))
         y = column_or_1d(y)
         present = np.unique(y)
@@ -97,17 +97,19 @@ class CheckedTarget:
 
 
 def distinct(labels: NDArray, name: str) -> NDArray:
-    """Return the sorted distinct labels; what is no class, such as a fraction, is an error."""
-    _check_discrete(labels[:1], name)  # before the sort, which objects of some types cannot stand
+    """Return the sorted distinct labels; raise if they are not classes, such as fractions."""
+    if labels.dtype.kind in "biuU":
+        return np.unique(labels)
+    _check_discrete(labels[:1], name)  # before the sort, which fails for objects of some types
     present = np.unique(labels)
-    # Each twice, because many classes in few rows are no sign of a regression problem here.
+    # Every label twice: scikit-learn would warn that many classes in few rows look like regression.
     _check_discrete(np.repeat(present, 2), name)
     return present
 
 
 def _check_discrete(y: Any, name: str) -> None:
     try:
-        with np.errstate(invalid="ignore"):  # it casts floats to int64, whether that holds them or not
+        with np.errstate(invalid="ignore"):  # scikit-learn casts floats to int64, even too large ones
             check_classification_targets(y)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from error
@@ -115,9 +117,9 @@ def _check_discrete(y: Any, name: str) -> None:
 
 @dataclass(frozen=True, eq=False)
 class ClassEncoding:
-    """The classes of a fitted classifier, and the way from labels to codes and back.
+    """The classes of a classifier, with the mapping from labels to codes and back.
 
-    ``classes`` is sorted; for multilabel targets it numbers the columns of y.
+    ``classes`` is sorted. For multilabel targets it numbers the columns of y.
     """
 
     kind: str
@@ -125,13 +127,13 @@ class ClassEncoding:
 
     @classmethod
     def from_classes(cls, classes: ArrayLike, *, multilabel: bool) -> ClassEncoding:
-        """Return the labels for a list of classes (of columns, if multilabel)."""
+        """Return the encoding for these classes, or for these columns of a multilabel table."""
         if np.ndim(classes) != 1:
             raise ValueError(f"classes must be a sequence of labels, got {classes!r}.")
         check_labels(classes, "classes")
         given = column_or_1d(classes)
         if given.dtype == object and not any(isinstance(label, str) for label in given):
-            given = np.asarray(given.tolist())  # numbers, as they are in y
+            given = np.asarray(given.tolist())  # y holds numbers, so classes must too
         classes = distinct(given, "classes")
         if multilabel:
             return cls("multilabel", np.arange(len(classes)))
@@ -139,7 +141,7 @@ class ClassEncoding:
 
     @classmethod
     def for_network(cls, kind: str, classes: ArrayLike, n_outputs: int) -> ClassEncoding:
-        """Return the labels for the outputs of a network; classes is in the user's hands."""
+        """Return the encoding for a fitted network; check ``classes``, which the user may have changed."""
         classes, n_classes = np.asarray(classes), 2 if kind == "binary" else n_outputs
         if classes.shape != (n_classes,):
             raise ValueError(
@@ -149,16 +151,16 @@ class ClassEncoding:
         return cls(kind, classes)
 
     def from_codes(self, codes: NDArray) -> NDArray:
-        """Return the labels that these codes stand for."""
+        """Return the labels of these codes."""
         return codes.astype(int) if self.kind == "multilabel" else self.classes[codes]
 
     @property
     def n_outputs(self) -> int:
-        """Number of scores per row: one for two classes, otherwise one for each class or label."""
+        """Number of network outputs: one for two classes, otherwise one per class or label."""
         return 1 if self.kind == "binary" else len(self.classes)
 
     def encode(self, target: CheckedTarget, *, smoothing: float = 0.0) -> Targets:
-        """Return the codes of the answers; labels that are not among the classes are an error."""
+        """Return the codes of a checked target; raise if it holds labels that are not among the classes."""
         encode = self._encode_table if self.kind == "multilabel" else self._encode
         return Targets(self.kind, encode(target), self.n_outputs, smoothing)
 
@@ -171,11 +173,11 @@ class ClassEncoding:
         unseen = sorted(set(target.present.tolist()) - set(self.classes.tolist()), key=str)
         if unseen:
             raise ValueError(
-                f"{target.name} holds labels that are not among the classes: {unseen}. Expected only labels "
-                f"of {self.classes}; with partial_fit, name every class in the first call's `classes`."
+                f"{target.name} holds labels that are not among the classes: {unseen}. Expected labels from "
+                f"{self.classes}; with partial_fit, pass every class as `classes` in the first call."
             )
-        order = np.argsort(self.classes)  # the user may have renamed the classes, in any order
-        # Without the cast, int64 and uint64 would be compared as floats; of known labels it is exact.
+        order = np.argsort(self.classes)  # renamed classes may be unsorted
+        # Without the cast, int64 and uint64 are compared as floats. For known labels it is exact.
         present = target.present.astype(self.classes.dtype)
         codes = order[np.searchsorted(self.classes, present, sorter=order)]
         return codes.astype(np.min_scalar_type(len(self.classes)))[target.codes]
@@ -190,10 +192,10 @@ class ClassEncoding:
         return target.codes
 
     def decode(self, P: NDArray) -> NDArray:
-        """Return the most likely label of each row, the first one of equals, from predict_proba's result.
+        """Return the most likely label of each row, given the result of predict_proba; ties go to the first.
 
-        Scores that differ may round to equal probabilities, so labels from scores would not always go
-        together with the probabilities. A label of several is there if it is more likely than not.
+        Different logits may round to equal probabilities, so labels decoded from logits could contradict the
+        probabilities. In a multilabel row, labels with a probability above 0.5 are set.
         """
         if self.kind == "multilabel":
             return (P > 0.5).astype(int)
@@ -201,10 +203,10 @@ class ClassEncoding:
 
 
 def note_on_numbers(classes: NDArray) -> str:
-    """Return a word on classes that are numbers from 0, and not those of the user's y, as in an ensemble."""
+    """Return a hint if the classes are 0, 1, ...: a meta-estimator may have renumbered the user's labels."""
     if classes.tolist() != list(range(len(classes))):
         return ""
-    return " (BaggingClassifier and some others number the sorted classes from 0 before they call fit.)"
+    return " (BaggingClassifier and some others renumber the sorted classes from 0 before they call fit.)"
 
 
 ClassWeight = Mapping[Any, float] | Sequence[Mapping[Any, float]] | str | None
@@ -213,11 +215,11 @@ ClassWeight = Mapping[Any, float] | Sequence[Mapping[Any, float]] | str | None
 def class_tables(
     class_weight: ClassWeight, labels: ClassEncoding, codes: NDArray, weights: NDArray | None
 ) -> list[NDArray]:
-    """Return, for each column of codes, the factor that ``class_weight`` gives each of its classes.
+    """Return one table per column of codes: the factor that ``class_weight`` gives each class.
 
-    "balanced" gives a class c the factor sum_i w_i / (C sum_{i in c} w_i), so that all classes weigh the
-    same (King & Zeng 2001); a row that weighs k counts as k rows. For multilabel targets each label is a
-    question of its own with the classes 0 and 1.
+    "balanced" gives class c the factor sum_i w_i / (C sum_{i in c} w_i), so all classes have the same total
+    weight (King & Zeng 2001); a row of weight k counts as k rows. In a multilabel table each column has the
+    classes 0 and 1.
     """
     if labels.kind != "multilabel":
         return [_class_table(class_weight, labels.classes, codes, weights)]
@@ -235,9 +237,9 @@ def class_tables(
 
 
 def row_factors(tables: list[NDArray], codes: NDArray) -> NDArray:
-    """Return each row's factor; those of several labels are multiplied, as everywhere in scikit-learn.
+    """Return the factor of each row; factors of several labels are multiplied, as in scikit-learn.
 
-    Only ratios matter, so each table is brought to where its smallest factor is in [1, 2) first.
+    Only ratios matter. Each table is first scaled so that its smallest positive factor is in [1, 2).
     """
     columns = codes.reshape(len(codes), -1).T
     with np.errstate(over="ignore", invalid="ignore"):
@@ -255,12 +257,12 @@ def _class_table(class_weight: Any, classes: NDArray, codes: NDArray, weights: N
     labels = classes.tolist()
     unknown = [label for label in class_weight if label not in labels]
     unweighted = [label for label in labels if label not in class_weight]
-    # A class without rows in this y may keep its weight; but then every class here must have one, or a
+    # A weight for a class that is not in y is allowed only if every class in y has a weight. Otherwise a
     # misspelt name would go unnoticed.
     if unknown and unweighted:
         raise ValueError(
-            f"class_weight names {unknown}, which y does not hold, but not {unweighted}, which it does."
-            + note_on_numbers(classes)
+            f"class_weight names {unknown}, which y does not hold, but not {unweighted}, which y holds. Use "
+            "the labels of y as keys." + note_on_numbers(classes)
         )
     table = np.array([as_float(class_weight.get(label, 1.0)) for label in labels])
     if not np.isfinite(table).all() or (table < 0).any():
@@ -279,12 +281,13 @@ def _balanced(codes: NDArray, weights: NDArray | None, n_classes: int) -> NDArra
         table = np.where(present, totals[present].sum() / (present.sum() * totals), 1.0)
     if not np.isfinite(table).all():
         raise ValueError(
-            "class_weight='balanced' cannot make up for the weights of the rows: those of one class sum to "
-            f"{sums[present].min():g}, those of another to {sums.max():g}. Bring the weights closer together."
+            "class_weight='balanced' cannot balance the sample weights: they sum to "
+            f"{sums[present].min():g} in one class and to {sums.max():g} in another. Bring the weights "
+            "closer together."
         )
     return table
 
 
 def over_power_of_two(weights: NDArray, reference: float) -> NDArray:
-    """Divide weights by the power of two that brings the reference to [1, 2); nothing is rounded."""
+    """Divide weights by the power of two that scales ``reference`` into [1, 2), which rounds nothing."""
     return np.ldexp(weights, 1 - np.frexp(reference)[1])

@@ -1,7 +1,7 @@
-"""Training: epochs of minibatch steps, and the loop that decides how many.
+"""Training: minibatch steps, epochs, and the loop over epochs.
 
-:meth:`Trainer.run_epoch` is one pass over the rows, which is what ``partial_fit`` does. :meth:`Trainer.run`
-repeats it until training has converged, diverged, been interrupted or used up its epochs, which is ``fit``.
+:meth:`Trainer.run_epoch` is one pass over the training set. :meth:`Trainer.run` repeats it until training
+converges, diverges, is stopped or reaches its largest number of epochs.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from .training_state import TrainingState
 
 @dataclass
 class Validation:
-    """The validation set, and how it is scored; ``score`` is None where the loss is monitored."""
+    """The validation set and its score; ``score`` is None if the validation loss is monitored."""
 
     objective: Objective
     batches: Batches
     score: Callable[[], Any] | None = None
 
     def evaluate(self, record: EpochRecord) -> None:
-        """Record the loss and the score of the current parameters."""
+        """Write the validation loss and the score of the current parameters into the record."""
         record.validation_loss = self.objective.data_loss(self.batches)
         if self.score is None:
             record.score = -record.validation_loss
@@ -43,9 +43,9 @@ class Validation:
         record.score = as_float(returned)
         if not np.isfinite(record.score):
             raise ValueError(
-                f"The scorer (scoring) returned {short_repr(returned)} for the validation rows after epoch "
-                f"{record.epoch}; only finite numbers can be compared. Choose another scoring, or other "
-                "validation rows."
+                f"The scorer (scoring) returned {short_repr(returned)} for the validation set after epoch "
+                f"{record.epoch}, but a score must be a finite number. Choose another scoring, or another "
+                "validation set."
             )
 
 
@@ -58,15 +58,15 @@ class Trainer:
     optimizer : Optimizer
     schedule : Schedule
     batches : Batches
-        The training rows.
+        The training set.
     state : TrainingState
-        Updated with every epoch.
+        Updated in every epoch.
     shuffle : bool
-        Whether to draw a new order of the rows for every epoch.
+        Whether to shuffle the rows in every epoch.
     max_grad_norm : float or None
         Largest norm of the gradient; None for no limit.
-    alpha_selection : Tuning or None
-        Sets the strength of the penalty once, late in training; None leaves it as it is.
+    alpha_selection : AlphaSelection or None
+        Selects alpha once, late in training; None keeps the initial alpha.
     """
 
     def __init__(
@@ -86,10 +86,10 @@ class Trainer:
         self.max_grad_norm, self.alpha_selection = max_grad_norm, alpha_selection
 
     def run_epoch(self, validation: Validation | None = None) -> EpochRecord:
-        """Take one pass over the rows, evaluate the result and return the record.
+        """Make one pass over the training set, validate, and return the record.
 
-        The loss is the objective as training met it: the mean over the batches, each before its own step,
-        and the penalty of the parameters that the epoch began with. It is infinite if training diverged.
+        The loss of the record is the mean over the batches, each before its own step, plus the penalty of the
+        parameters at the beginning of the epoch. It is infinite if training diverged.
         """
         state, start = self.state, perf_counter()
         eta = self.optimizer.begin_epoch(self.schedule, state.epoch)
@@ -116,12 +116,12 @@ class Trainer:
             if not np.isfinite(total):
                 break
         while batches.communicator.average_gradient(self.objective.gradient, 0):
-            # This process has no rows left in this epoch, but others have.
+            # This process has no rows left in this epoch, but another one has.
             self._update()
         return batches.mean(total) + penalty
 
     def step(self, batch: Batch) -> None:
-        """Take one step: the gradient of the batch, then the update of the parameters."""
+        """Make one step: compute the gradient of the batch and update the parameters."""
         self.objective.data_gradient(batch)
         self.batches.communicator.average_gradient(self.objective.gradient, batch.Y.shape[-1])
         self._update()
@@ -149,16 +149,17 @@ class Trainer:
         n_epochs : int
             Largest number of epochs.
         stopping_rules : sequence of StoppingRule
-            Asked after each epoch; the first one that says so stops training.
+            Evaluated after each epoch; training stops if any of them stops.
         validation : Validation or None
-            Evaluates each epoch; the parameters of the best one are restored at the end.
+            Evaluated after each epoch; the parameters of the best epoch are restored at the end.
         callbacks : Callback
-            Called in every epoch; may stop training.
+            Called before and after each epoch; may stop training.
 
         Returns
         -------
         TrainingResult
-            An interrupt ends training; what came after the last whole epoch is undone.
+            After divergence or an interrupt, it ends with the last complete epoch. An interrupt is not raised
+            again.
         """
         progress = _Progress(self)
         try:
@@ -180,7 +181,7 @@ class Trainer:
         callbacks: Callback,
         progress: _Progress,
     ) -> StopReason:
-        """Train epoch by epoch; return why training stopped."""
+        """Train for up to n_epochs; return the stop reason."""
         for _ in range(n_epochs):
             callbacks.on_epoch_begin()
             record = self.run_epoch(validation)
@@ -195,7 +196,7 @@ class Trainer:
 
 
 class _Progress:
-    """The epochs of one run so far, and the way back to the last whole one."""
+    """The records of one run, with checkpoints of its last and its best epoch."""
 
     def __init__(self, trainer: Trainer) -> None:
         self._objective = trainer.objective
@@ -206,7 +207,7 @@ class _Progress:
         return len(self.records), self._objective.alpha
 
     def keep(self, record: EpochRecord) -> None:
-        """Add an epoch that has ended well."""
+        """Keep the record and a checkpoint of an epoch whose losses are finite."""
         self.records.append(record)
         self._checkpoint.save(self._now())
         self._offer_last()
@@ -217,14 +218,14 @@ class _Progress:
             self.best.offer(last.monitored, self._objective.network.theta, last.epoch)
 
     def go_back(self) -> None:
-        """Undo whatever came after the last epoch that was kept."""
+        """Restore the last epoch that was kept."""
         n_records, alpha = self._checkpoint.restore()
         self._objective.set_alpha(alpha)
         del self.records[n_records:]
         self._offer_last()
 
     def result(self, reason: StopReason, *, validated: bool) -> TrainingResult:
-        """Restore the parameters of the best epoch, if there is one, and return the result."""
+        """Restore the parameters of the best epoch, if there is one; return the result of the run."""
         best = self.best
         if not best.epoch:
             return TrainingResult(reason, self.records, validated)

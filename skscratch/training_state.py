@@ -1,4 +1,4 @@
-"""The state of a training run between two calls of fit or partial_fit."""
+"""Training state: what is kept between two calls of fit or partial_fit."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ INITIAL_PRIOR_PRECISION = 3.0
 
 @dataclass
 class TrainingState:
-    """Everything besides the parameters that training needs to resume where it left off.
+    """Everything besides weights and biases that training needs to resume where it stopped.
 
     Attributes
     ----------
     rng : numpy.random.Generator
-        Draws the order of the rows, the masks of dropout and the sample for ``alpha="auto"``.
+        Draws the order of the rows, the dropout masks and the sample of rows for alpha selection.
     split_seed : int
-        Seed of the validation split. It is kept, so that a warm start validates on the same rows.
+        Seed of the validation split. A warm start reuses it, so it validates on the same rows.
     solver : str
         The solver that ``memory`` belongs to.
     memory : dict
-        The optimizer's vectors and counts.
+        The optimizer's vectors and counters.
     epoch : int
-        Epochs trained so far, over all calls.
+        Number of epochs trained so far, in all calls.
     cycle_start : int
-        The epoch at which the current cycle of the learning-rate schedule began.
+        Value of ``epoch`` when the current cycle of the learning-rate schedule began.
     n_reductions : int
-        How often ``learning_rate="adaptive"`` has divided the rate.
+        How often ``learning_rate="adaptive"`` has reduced the rate.
     prior_precision : float
-        What ``alpha="auto"`` divides by the number of rows.
+        Prior precision c: ``alpha="auto"`` is c divided by the effective sample size.
     """
 
     rng: np.random.Generator
@@ -46,16 +46,16 @@ class TrainingState:
     prior_precision: float = INITIAL_PRIOR_PRECISION
 
     def begin_cycle(self) -> None:
-        """Begin a new cycle of the schedule with the next epoch, from the initial prior precision."""
+        """Begin a new cycle of the schedule, with the initial prior precision."""
         self.cycle_start, self.prior_precision = self.epoch, INITIAL_PRIOR_PRECISION
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the state as plain numbers and arrays, which can be stored with the model."""
+        """Return the state as numbers and arrays, to be stored with the model."""
         return vars(self) | {"rng": self.rng.bit_generator.state}
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Self:
-        """Return a state that continues a stored one; the stored arrays are copied."""
+        """Return the state that ``to_dict`` stored; arrays are copied."""
         values = copy.deepcopy(dict(stored))
         rng = np.random.default_rng()
         rng.bit_generator.state = values.pop("rng")

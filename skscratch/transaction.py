@@ -9,18 +9,18 @@ MISSING = object()
 
 
 def shallow_copy(estimator: Any) -> Any:
-    """Return another estimator with the very same attributes; copy.copy would rebuild the network."""
+    """Return an estimator that shares all attributes; copy.copy would rebuild the network."""
     model = object.__new__(type(estimator))
     model.__dict__ |= vars(estimator)
     return model
 
 
 class Transaction:
-    """Trains a shallow copy of an estimator, whose attributes become the estimator's own by ``commit``.
+    """Makes a shallow copy of an estimator to train; ``commit`` moves its attributes to the estimator.
 
-    While the copy is trained, callbacks and schedules may store attributes on the estimator itself. A commit
-    keeps those, and an error removes them. Curves grow in place, so that a call costs the same whatever came
-    before it; an error cuts them back to their old lengths.
+    During training, callbacks and schedules may set attributes on the estimator itself. A commit keeps them;
+    an error removes them. Curves are lists that grow in place, so the time of a call does not depend on their
+    lengths; an error truncates them to their old lengths.
 
     Parameters
     ----------
@@ -38,12 +38,12 @@ class Transaction:
         self.model = shallow_copy(estimator)
 
     def commit(self) -> None:
-        """Give the estimator the attributes that were set on the model."""
+        """Set the changed attributes of the model on the estimator."""
         before, trained = self._before, vars(self.model)
         changed = {name: value for name, value in trained.items() if before.get(name, MISSING) is not value}
         deleted = before.keys() - trained.keys()
         kept = {name: value for name, value in vars(self._estimator).items() if name not in deleted}
-        # A single assignment, so that an interrupt finds the old estimator or the new one.
+        # A single assignment, so that an interrupt leaves either the old estimator or the new one.
         self._estimator.__dict__ = kept | changed
 
     def __enter__(self) -> Transaction:

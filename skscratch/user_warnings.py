@@ -1,4 +1,4 @@
-"""Warnings that point at the user's own line, however deep inside the package they arise."""
+"""Warnings that point to the line in the user's code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _INSIDE = tuple(str(Path(str(module.__file__)).parent) for module in (sys.module
 
 
 def warn_user(message: str, category: type[Warning]) -> None:
-    """Warn as if the line had done so that called into this package or into scikit-learn."""
+    """Warn with the location of the user's call into this package or into scikit-learn."""
     level, frame = 1, sys._getframe()
     while frame.f_back and frame.f_code.co_filename.startswith((*_INSIDE, contextlib.__file__)):
         level, frame = level + 1, frame.f_back

@@ -12,7 +12,9 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import scipy.sparse as sp
+import sklearn
 from hypothesis import strategies as st
+from sklearn.utils.fixes import parse_version
 
 from skscratch import ScratchMLPClassifier
 from skscratch.activations import ACTIVATIONS
@@ -147,12 +149,14 @@ BAD_LABELS = {
     "floats": lambda k: np.arange(k) + 0.5,
     "NaN": lambda k: np.array([0.0, 1.0, 2.0, 3.0, np.nan][-k:]),
     "infinite": lambda k: np.array([0.0, 1.0, 2.0, 3.0, np.inf][-k:]),
-    "bytes": lambda k: np.array([b"a", b"b", b"c", b"d", b"e"][:k]),
     "None among strings": lambda k: np.array([None, "a", "b", "c", "d"][:k], object),
     "whole numbers as objects": lambda k: np.array([1, 10, 100, 1000, 10000][:k], object),
     "numbers and strings": lambda k: np.array([0, "a", 1, "b", 2][:k], object),
     "complex": lambda k: np.arange(k) * 1j,
 }
+if parse_version(sklearn.__version__) >= parse_version("1.7"):
+    # Older versions accept them, with a warning.
+    BAD_LABELS["bytes"] = lambda k: np.array([b"a", b"b", b"c", b"d", b"e"][:k])
 # What holds the labels of the rows.
 HOLDERS = {
     "array": lambda y: y,

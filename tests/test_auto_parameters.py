@@ -103,7 +103,7 @@ def test_validation_rows_make_no_batches():
 def test_lbfgs_takes_up_to_200_iterations():
     X, y = data(200)
     clf = ScratchMLPClassifier((20,), "tanh", solver="lbfgs", alpha=0, tol=1e-12, random_state=0)
-    with pytest.warns(UserWarning, match="L-BFGS ended before.*max_iter=200 or max_fun=15000 was reached"):
+    with pytest.warns(UserWarning, match="L-BFGS stopped before.*max_iter=200 or max_fun=15000 was reached"):
         clf.fit(X, y)
     assert clf.n_iter_ == 200
 

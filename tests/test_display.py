@@ -221,7 +221,7 @@ def test_epochs_are_whole_numbers_on_the_axis():
 def test_nothing_to_draw():
     with pytest.raises(NotFittedError):
         LossCurveDisplay.from_estimator(ScratchMLPClassifier())
-    with pytest.raises(ValueError, match="StandardScaler holds no loss_curve_"):
+    with pytest.raises(ValueError, match="StandardScaler has no loss_curve_"):
         LossCurveDisplay.from_estimator(StandardScaler().fit(X))
     with pytest.raises(ValueError, match="no curves"):
         LossCurveDisplay(curves={}).plot()

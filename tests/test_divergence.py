@@ -120,7 +120,7 @@ def test_the_warning_names_the_parameters_that_are_kept():
     X, y = data()
     scores = iter([1, 3, 2, 2])
     clf = mlp(learning_rate=explode_after(4), early_stopping=True, scoring=lambda *_: next(scores))
-    with pytest.warns(ConvergenceWarning, match=r"best epoch, 2\b"):
+    with pytest.warns(ConvergenceWarning, match=r"best epoch \(2\)"):
         clf.fit(X, y)
 
 

@@ -212,7 +212,7 @@ def test_the_scorer_sees_the_parameters_of_its_own_epoch():
 def test_a_scorer_that_takes_no_weights_is_a_clear_error_only_where_there_are_weights(scorer):
     X, y = data()
     mlp(scoring=scorer, max_iter=1).fit(X, y)
-    with pytest.raises(ValueError, match="takes no sample_weight"):
+    with pytest.raises(ValueError, match="does not accept sample_weight"):
         mlp(scoring=scorer, max_iter=1).fit(X, y, sample_weight=np.full(len(y), 2.0))
 
 

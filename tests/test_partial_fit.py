@@ -449,7 +449,7 @@ def test_reading_labels_in_two_threads_at_once_leaves_the_filters_of_warnings_as
         check(y)
 
     def read(_):
-        answers = targets.CheckedTarget.read(np.arange(60), part=True)
+        answers = targets.CheckedTarget.read(np.arange(60.0), part=True)
         if current_thread() is arrived[0]:
             first_is_done.set()
         return answers

@@ -252,7 +252,7 @@ def test_hidden_activations_are_finite_or_refused_as_scores_are(activation, form
     words = r"are not finite in float64: X holds values too large for this network \(up to 1.7e\+308\)"
     with pytest.raises(ValueError, match=f"Some activations {words}"):
         clf.hidden_activations(far)
-    with pytest.raises(ValueError, match=f"Some scores {words}"):
+    with pytest.raises(ValueError, match=f"Some logits {words}"):
         clf.predict(far)
     clf.coefs_[0][0, 0] = np.nan
     for method in (clf.hidden_activations, clf.predict):

@@ -390,7 +390,7 @@ def test_balanced_classes_do_not_mind_the_scale_of_the_weights(factor):
 def test_classes_whose_weights_no_float_can_balance_are_refused_with_the_reason():
     X, y = data("binary")
     w = np.where(y == "no", 1e300, 1e-300)
-    with pytest.raises(ValueError, match="class_weight='balanced' cannot make up"):
+    with pytest.raises(ValueError, match="class_weight='balanced' cannot balance"):
         mlp(class_weight="balanced").fit(X, y, sample_weight=w)
 
 

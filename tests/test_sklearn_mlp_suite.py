@@ -61,7 +61,7 @@ DEFAULTS = {
 # What scikit-learn's suite lets pass as well, and a warning about parameters that MLPClassifier just ignores.
 LET_PASS = [
     "ignore::sklearn.exceptions.ConvergenceWarning",
-    "ignore:solver='lbfgs' has no use for:UserWarning",
+    "ignore:solver='lbfgs' ignores:UserWarning",
 ]
 
 

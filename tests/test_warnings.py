@@ -149,7 +149,9 @@ def test_lbfgs_whose_line_search_finds_nothing_lower_says_so(monkeypatch, dtype,
     monkeypatch.setattr(lbfgs, "minimize", give_up)
     X, y = data()
     clf = ScratchMLPClassifier((7,), solver="lbfgs", alpha=0.01, random_state=0)
-    with pytest.warns(ConvergenceWarning, match=f"its line search found nothing lower. Scale the {advice}.$"):
+    with pytest.warns(
+        ConvergenceWarning, match=f"its line search found no lower value. Scale the {advice}.$"
+    ):
         clf.fit(X.astype(dtype), y)
 
 
@@ -191,7 +193,7 @@ def test_overflow_ends_as_it_does_in_any_error_state():
         with pytest.warns(ConvergenceWarning, match="diverged"):
             clf = mlp(learning_rate_init=1e200, activation="identity").fit(X, y)
         clf.coefs_[0] *= 1e3
-        with pytest.raises(ValueError, match="Some scores are not finite"):
+        with pytest.raises(ValueError, match="Some logits are not finite"):
             clf.predict(huge)
 
 

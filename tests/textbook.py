@@ -1,10 +1,10 @@
-"""The textbook: a multi-layer perceptron and its training, written down as the equations are.
+"""The textbook: a multi-layer perceptron and its training, written like the equations.
 
 Start here to learn how backpropagation works. This file computes everything that ``skscratch`` computes, in
-the plainest form there is: double precision, a fresh array for every result, one example per row. The package
-does the same faster; its tests hold it against these functions.
+the plainest form: double precision, a new array for every result, one example per row. The package computes
+the same faster; its tests compare it with these functions.
 
-Layer 0 is the input, layer L the output; layers 1 to L - 1 are hidden. Lists count from 0, as the layers do.
+Layer 0 is the input, layer L the output; layers 1 to L - 1 are hidden. List indices are layer numbers.
 
 ======== ===================== =====================================================================
 symbol   shape                 meaning
@@ -13,17 +13,17 @@ n, n_l   integers              number of examples; number of units in layer l
 X        (n, n_0)              examples, one per row
 Y        (n, n_L)              targets: one-hot rows, or one column of 0 and 1 per label
 w        (n,)                  weight of each example
-share    (n,)                  what each example counts in J: w_i / sum w
+share    (n,)                  each example's share in J: w_i / sum w
 W[l]     (n_l, n_{l+1})        weights from layer l to layer l + 1
 b[l]     (n_{l+1},)            biases of layer l + 1
 z[l]     (n, n_l)              weighted input of layer l
 a[l]     (n, n_l)              output of layer l; a[0] = X and a[L] = P
 phi      function              activation of a hidden layer; phi' is its derivative
-mask[l]  (n, n_l)              dropout: 0 for a dropped unit, 1 / (1 - rate) for one that stays
+mask[l]  (n, n_l)              dropout: 0 for a dropped unit, 1 / (1 - rate) for a kept one
 P        (n, n_L)              probabilities
 J        number                the objective that training minimises
 delta[l] (n, n_l)              dJ/dz[l]
-alpha    number                strength of the L2 penalty, which falls on weights and not on biases
+alpha    number                strength of the L2 penalty on the weights; biases are not penalised
 theta, g any                   an array of parameters (some W[l] or b[l]), and dJ/dtheta
 eta      number                learning rate
 ======== ===================== =====================================================================
@@ -52,7 +52,7 @@ def normal_pdf(z):
     return np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
 
 
-# The two numbers for which layers keep mean 0 and variance 1 (Klambauer et al. 2017, equation 14).
+# With these two numbers, layers preserve mean 0 and variance 1 (Klambauer et al. 2017, equation 14).
 SELU_ALPHA, SELU_LAMBDA = 1.6732632423543772, 1.0507009873554805
 
 ACTIVATIONS = {
@@ -84,7 +84,7 @@ ACTIVATIONS = {
 }
 
 
-# Links turn the scores z[L] into probabilities; each has its cross-entropy, one number per example.
+# Inverse links turn the logits z[L] into probabilities; each has its cross-entropy, one number per example.
 
 
 def softmax(z):
@@ -110,7 +110,7 @@ OUTPUTS = {
 
 
 def smooth(Y, s, k):
-    # y <- (1 - s) y + s / k      with k possible outcomes: the classes, or 2 for a label
+    # y <- (1 - s) y + s / k      with k possible outcomes: the number of classes, or 2 for a label
     return (1 - s) * Y + s / k
 
 
@@ -134,12 +134,12 @@ class Network:
         return self.theta[len(self.theta) // 2 :]
 
     def keep_all(self):
-        """Return masks that drop nothing."""
+        """Return dropout masks that drop nothing."""
         return [1.0] * len(self.hidden)
 
 
 def forward(network, X, masks=None):
-    """Return z[0..L] and a[0..L]; there is no z[0]. The list of masks begins with that of layer 1."""
+    """Return the lists z and a; z[0] is None. The list of masks begins with that of layer 1."""
     W, b = network.W, network.b
     link, _ = OUTPUTS[network.kind]
     phi = [None, *(ACTIVATIONS[name][0] for name in network.hidden), link]
@@ -154,7 +154,7 @@ def forward(network, X, masks=None):
 
 
 def backward(network, z, a, Y, share, alpha, masks=None):
-    """Return dJ/dW and dJ/db as lists, given what forward returned."""
+    """Return the lists dJ/dW and dJ/db, given z and a from ``forward``."""
     W, L = network.W, len(network.W)
     slope = [None, *(ACTIVATIONS[name][1] for name in network.hidden)]
     mask = [None, *(masks or network.keep_all())]
@@ -172,7 +172,7 @@ def backward(network, z, a, Y, share, alpha, masks=None):
     return dW, db
 
 
-# The objective: mean loss and penalty.
+# The objective: mean loss plus penalty.
 
 
 def losses(network, X, Y, masks=None):
@@ -193,25 +193,25 @@ def objective(network, X, Y, w, alpha):
 
 
 def gradient(network, X, Y, share, alpha, masks=None):
-    """Return dJ/dtheta, one array for each in ``network.theta``."""
+    """Return dJ/dtheta, one array for each array in ``network.theta``."""
     z, a = forward(network, X, masks)
     dW, db = backward(network, z, a, Y, share, alpha, masks)
     return [*dW, *db]
 
 
 def clip(gradients, largest):
-    """Return the gradients, scaled so that all of them together are no longer than ``largest``."""
+    """Return the gradients, scaled down together if their joint norm exceeds ``largest``."""
     # ||g||^2 = sum over all arrays of the sum of their squares
     norm = np.sqrt(sum((g**2).sum() for g in gradients))
     # g <- g min(1, largest / ||g||)
     return [g * min(1, largest / norm) for g in gradients] if norm > 0 else gradients
 
 
-# The strength of the penalty, from what training has shown.
+# Alpha selection: MacKay's update, with gamma estimated by leave-one-out.
 
 
 def tangents(network, X):
-    """Return dz[L]/dtheta, of shape (n, n_L, number of parameters), by finite steps."""
+    """Return the tangents dz[L]/dtheta, of shape (n, n_L, number of parameters), by finite differences."""
     h, columns = 1e-6, []
     for array in network.theta:
         for i in np.ndindex(array.shape):
@@ -226,28 +226,28 @@ def tangents(network, X):
 
 
 def effective_size(w):
-    """Return how many rows of equal weight tell as much as rows of the weights w (Kish 1965)."""
+    """Return N, how many equally weighted rows carry as much information as these (Kish 1965)."""
     # N = (sum w)^2 / sum w^2
     return w.sum() ** 2 / (w**2).sum()
 
 
 def without_copies(X, Y, w):
-    """Return X, Y and w with equal rows as one, which has the weight of all of them."""
+    """Return X, Y and w without copies; each row has the total weight of its copies."""
     rows, first, copied = np.unique(np.hstack([X, Y]), axis=0, return_index=True, return_inverse=True)
     return X[first], Y[first], np.bincount(copied.ravel(), w, minlength=len(rows))
 
 
 def without_each_row(network, X, Y, omega, c, stands_for=1):
-    """Return what the loss of each row rises by when the row is left out, with all its weight omega.
+    """Return how much each row's loss increases when the row is left out with its whole weight omega.
 
-    Outputs are taken apart, and all have the mean curvature and the mean of the tangents' products. Each row
-    stands for several: with it they are left out, but its pull on the scores is its own.
+    Outputs are independent; all have the mean curvature and the mean product of tangents. Each row represents
+    ``stands_for`` rows: leaving it out removes the curvature of all of them, but the residual of one.
     """
     link, cross_entropy = OUTPUTS[network.kind]
     z, a = forward(network, X)
     P, k = a[-1], Y.shape[1]
     if network.kind == "multiclass":
-        # the trace of diag(p) - p p^T, over the k - 1 directions in which scores differ
+        # trace(diag(p) - p p^T) / (k - 1): a shift of all logits is not counted
         curvature = (1 - (P**2).sum(axis=1)) / (k - 1)
     else:
         curvature = (P * (1 - P)).mean(axis=1)
@@ -257,19 +257,19 @@ def without_each_row(network, X, Y, omega, c, stands_for=1):
     for i in range(len(X)):
         left = omega.astype(float)
         left[i] = 0
-        # The prior's covariance K / c, after the rows that are left: K/c - K/c (K/c + 1/curvature)^-1 K/c
+        # The prior's covariance K/c, given the other rows: K/c - K/c (K/c + 1/curvature)^-1 K/c
         noise = np.diag(1 / np.maximum(stands_for * left * curvature, 1e-12))
         variance = (K[i, i] - K[i] @ np.linalg.solve(K + c * noise, K[i])) / c
-        # z without the row = z - variance omega (y - p)
+        # z without row i = z - variance omega (y - p)
         after = link(z[-1][i : i + 1] - variance * omega[i] * (Y[i] - P[i]))
         rises.append((cross_entropy(after, Y[i : i + 1]) - cross_entropy(P[i : i + 1], Y[i : i + 1]))[0])
     return np.array(rises)
 
 
 def precision(network, X, Y, w, c):
-    """Return MacKay's new precision of the prior on the weights, given the present one."""
+    """Return MacKay's update of the prior precision, given the current one."""
     X, Y, w = without_copies(X, Y, w)
-    # weights in a unit of which there are N in all rows
+    # omega: the weights, scaled to sum to N
     omega = w * effective_size(w) / w.sum()
     # gamma = sum_i omega_i rise_i
     gamma = (omega * without_each_row(network, X, Y, omega, c)).sum()
@@ -277,11 +277,11 @@ def precision(network, X, Y, w, c):
     return gamma / sum((W**2).sum() for W in network.W)
 
 
-# Optimizers: each returns the new theta and its memory of past gradients, which begins at zero.
+# Optimizers: each returns the new theta and its memory of past gradients, which starts at zero.
 
 
 def sgd(theta, g, eta, v=0.0, *, momentum=0.9, nesterov=True):
-    """Gradient descent with momentum (Polyak 1964; Nesterov's as in Sutskever et al. 2013)."""
+    """Gradient descent with momentum (Polyak 1964; Nesterov's form: Sutskever et al. 2013)."""
     # v <- momentum v - eta g
     v = momentum * v - eta * g
     if nesterov:
@@ -308,10 +308,10 @@ def adam(theta, g, eta, m=0.0, v=0.0, t=0, *, beta_1=0.9, beta_2=0.999, epsilon=
 
 
 def fit(network, X, Y, w, *, orders, etas, batch_size, alpha, update=sgd, largest=np.inf, draw_masks=None):
-    """Train, one epoch for each order of the rows and its learning rate; return the loss of every epoch.
+    """Train one epoch for each pair from ``orders`` and ``etas``; return the loss of every epoch.
 
-    The loss of an epoch is the objective as training met it: each batch before its own step, the penalty
-    before the first one. ``draw_masks(n)`` returns the dropout masks for the n examples of a batch.
+    The loss of an epoch is the mean of the batches' losses, each before the batch's own step, and the penalty
+    at the start of the epoch. ``draw_masks(n)`` returns the dropout masks for the n examples of a batch.
     """
     theta, memory, curve = network.theta, [()] * len(network.theta), []
     for order, eta in zip(orders, etas, strict=True):

@@ -1,0 +1,93 @@
+"""Input data: X and y as the user passes them, checked, and converted to numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from sklearn.utils import assert_all_finite, check_array, check_consistent_length
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+
+from .batches import compute_dtype
+from .checks import check_labels, numbers_named
+
+
+def read_X(estimator: Any, X: Any) -> NDArray | sp.csr_array:
+    """Return the rows to predict."""
+    check_is_fitted(estimator)
+    with numbers_named("X"):
+        X = validate_data(estimator, X, accept_sparse="csr", dtype=dtype_to_read(X), reset=False)
+        return in_numbers(X)
+
+
+def read_X_y(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
+    """Return the rows to train on and their targets; the estimator takes note of the features."""
+    check_labels(y, "y")
+    options = {"accept_sparse": "csr", "dtype": dtype_to_read(X), "multi_output": True}
+    with numbers_named("X"):
+        X, y = validate_data(estimator, X, y, reset=reset, **options)
+        X = in_numbers(X)
+    return X, one_column(y)
+
+
+def read_validation_set(estimator: Any, X_val: Any, y_val: Any) -> tuple[Any, Any]:
+    """Return X_val and y_val, checked like X and y; errors use their own names."""
+    check_labels(y_val, "y_val")
+    options = {"accept_sparse": "csr", "dtype": dtype_to_read(X_val), "input_name": "X_val"}
+    with numbers_named("X_val"):
+        X = in_numbers(check_array(X_val, estimator=estimator, **options))
+    # This checks the number and the names of the features only.
+    validate_data(estimator, X_val, reset=False, skip_check_array=True)
+    y = check_array(y_val, accept_sparse="csr", ensure_2d=False, dtype=None, input_name="y_val")
+    check_consistent_length(X, y)
+    return X, one_column(y)
+
+
+def dtype_to_read(X: Any) -> Any:
+    """Return the dtype that scikit-learn's validation converts X to; "numeric" keeps the dtype of numbers.
+
+    With "numeric", scikit-learn parses text as numbers only in object arrays, and converts every data frame
+    with a nullable column to float64.
+    """
+    if isinstance(X, list | tuple):
+        X = np.asarray(X)
+    if getattr(getattr(X, "dtype", None), "kind", None) in ("S", "U"):
+        return np.float64
+    columns = list(X.dtypes) if hasattr(X, "columns") else []
+    dtypes = [getattr(dtype, "numpy_dtype", dtype) for dtype in columns]
+    nullable = any(hasattr(dtype, "numpy_dtype") for dtype in columns)
+    if nullable and all(isinstance(dtype, np.dtype) and dtype.kind in "biuf" for dtype in dtypes):
+        return compute_dtype(np.result_type(*dtypes))
+    return "numeric"
+
+
+def as_csr(X: Any) -> sp.csr_array:
+    """Return sparse X as CSR; if X already is CSR, the result shares its buffers."""
+    X = sp.csr_array(X)
+    if X.indices.dtype != X.indptr.dtype:
+        # SciPy converts both index arrays to one dtype here, once. Else every slice would convert or fail.
+        X = sp.csr_array((X.data, X.indices, X.indptr), shape=X.shape)
+    return X
+
+
+def one_column(y: Any) -> Any:
+    """Return y, without the second axis if it is a single column."""
+    if y.ndim == 2 and y.shape[1] == 1 and not sp.issparse(y):
+        return column_or_1d(y, warn=True)
+    return y
+
+
+def in_numbers(X: Any) -> Any:
+    """Return X as CSR if it is sparse, and of a dtype that can be computed with."""
+    X = as_csr(X) if sp.issparse(X) else X
+    if X.dtype.kind in "mM":
+        raise ValueError(f"X holds dates or durations ({X.dtype}); turn them into numbers first.")
+    if X.dtype.kind not in "biuf":
+        # scikit-learn converts a frame with categories to objects. Text that is no number is an error.
+        X = X.astype(np.float64)
+        assert_all_finite(X, input_name="X")  # scikit-learn looks for NaN only among objects
+        return X
+    # SciPy has no arithmetic for sparse float16.
+    return X.astype(np.float32) if sp.issparse(X) and X.dtype == np.float16 else X
