@@ -127,12 +127,12 @@ def measure(set_name, X, y, folds, split, models):
     X_test = preprocessing.transform(X.iloc[test])
     place = {"set": set_name, "folds": folds, "split": split, "rows": len(test)}
     return [
-        {**place, "model": name, **judge(model, split, X_train, y[train], X_test, y[test])}
+        {**place, "model": name, **evaluate(model, split, X_train, y[train], X_test, y[test])}
         for name, model in models.items()
     ]
 
 
-def judge(model, seed, X_train, y_train, X_test, y_test):
+def evaluate(model, seed, X_train, y_train, X_test, y_test):
     model = clone(model)
     if "random_state" in model.get_params():
         model.set_params(random_state=seed)

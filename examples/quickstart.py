@@ -74,12 +74,12 @@ def main():
     print("confusion matrix (rows: true digit, columns: predicted digit):")
     print(confusion_matrix(y_test, y_pred))
 
-    watched = clone(search.best_estimator_).set_params(mlp__early_stopping=True)
-    watched.fit(X_train, y_train)
-    mlp = watched["mlp"]
+    early = clone(search.best_estimator_).set_params(mlp__early_stopping=True)
+    early.fit(X_train, y_train)
+    mlp = early["mlp"]
     print(f"\nwith early stopping: {mlp.n_iter_} epochs, the best is epoch {mlp.best_iter_};")
     print(f"then a refit on all training rows for {len(mlp.refit_loss_curve_)} epochs;")
-    print(f"test accuracy: {watched.score(X_test, y_test):.3f}")
+    print(f"test accuracy: {early.score(X_test, y_test):.3f}")
     plot_loss_curves(mlp, args.output)
     print(f"loss curves: {args.output}")
 

@@ -104,9 +104,9 @@ class AlphaSelection:
             sample = draw_sample(rows, self._state.rng)
             omega = np.ones(sample.n_rows) if sample.own_weights is None else sample.own_weights
             omega = omega * (N / weight_sum)
-            stands_for = n_global_rows / sample.n_rows
+            n_represented = n_global_rows / sample.n_rows
             rises = leave_one_out_increase(
-                self._network, loss, sample, omega, stands_for, self._state.prior_precision
+                self._network, loss, sample, omega, n_represented, self._state.prior_precision
             )
             rise, total = float(omega.dot(rises)), float(omega.sum())
         rise, total = communicator.sum(rise, total)
@@ -122,21 +122,21 @@ def draw_sample(rows: Rows, rng: np.random.Generator) -> Rows:
 
 
 def leave_one_out_increase(
-    network: Network, loss: Loss, rows: Rows, omega: NDArray, stands_for: float, c: float
+    network: Network, loss: Loss, rows: Rows, omega: NDArray, n_represented: float, c: float
 ) -> NDArray:
     """Return, approximately, how much each row's loss increases if the network is trained without the row.
 
     N times the objective has the Gauss-Newton Hessian c I + J^T S^2 J, where row i of J is the tangent
     dz/dtheta of row i. With K = J J^T and S K S = V lam V^T,
 
-        S^2 = stands_for omega * the curvature of the loss
+        S^2 = n_represented omega * the curvature of the loss
         h_i = sum_j V_ij^2 lam_j / (lam_j + c),                  1 - h_i = sum_j V_ij^2 c / (lam_j + c)
         z_i without row i = z_i - omega_i (y_i - p_i) (h_i / S_i^2) / (1 - h_i)
 
     Row i pulls its logit towards its target with the force omega_i (y_i - p_i). Without row i, this force is
     gone. The factor after it is how far a unit of force moves z_i against the other rows and the prior.
 
-    In a sample, each row represents ``stands_for`` rows. Leaving row i out removes the curvature of all of
+    In a sample, each row represents ``n_represented`` rows. Leaving row i out removes the curvature of all of
     them, since a copy would predict its twin. It removes the residual y_i - p_i of one row only.
 
     Two simplifications: the prior includes the biases, and outputs are independent of each other. If the
@@ -147,14 +147,14 @@ def leave_one_out_increase(
     Z, Y = batch.Z.astype(np.float64), batch.Y.astype(np.float64)
     P, before = _probabilities_and_losses(loss, Z, Y)
     # The curvature of a confident row may underflow to 0; the floor keeps h / S^2 finite.
-    S = np.sqrt(np.maximum(stands_for * omega * loss.curvature(P), 1e-12))
+    S = np.sqrt(np.maximum(n_represented * omega * loss.curvature(P), 1e-12))
     SKS = tangent_kernel(network, batch) * S * S[:, np.newaxis]
     if not np.isfinite(SKS).all():
         return np.full(len(S), np.nan)
     lam, V = np.linalg.eigh(SKS)
     lam = np.maximum(lam, 0)
-    h, rest = V**2 @ (lam / (lam + c)), V**2 @ (c / (lam + c))
-    _, after = _probabilities_and_losses(loss, Z - omega * (Y - P) * (h / S**2) / rest, Y)
+    h, one_minus_h = V**2 @ (lam / (lam + c)), V**2 @ (c / (lam + c))
+    _, after = _probabilities_and_losses(loss, Z - omega * (Y - P) * (h / S**2) / one_minus_h, Y)
     return after - before
 
 

@@ -40,7 +40,7 @@ class Callback(Protocol):
     """The interface of a callback."""
 
     def on_epoch_begin(self) -> None:
-        """Called before each epoch."""
+        """Called before each epoch; by L-BFGS when an iteration is done, just before ``on_epoch_end``."""
 
     def on_epoch_end(self, record: EpochRecord) -> bool:
         """Called after each epoch with its record; return whether to stop training."""

@@ -47,7 +47,7 @@ def numbers_named(name: str) -> Iterator[None]:
         raise ValueError(f"{name} must hold numbers, but {entry} is not a number.") from error
 
 
-MISSING = {"NoneType", "NAType", "NaTType"}  # by name, since pandas need not be installed
+MISSING_TYPES = {"NoneType", "NAType", "NaTType"}  # by name, since pandas need not be installed
 
 
 def check_labels(labels: Any, name: str) -> None:
@@ -72,7 +72,7 @@ def check_labels(labels: Any, name: str) -> None:
 def _check_of_one_sort(values: Any, name: str) -> None:
     kinds = set(map(type, values))  # a set of types, so that the check of valid labels is fast
     strings = {kind for kind in kinds if issubclass(kind, str)}
-    odd = {kind for kind in kinds if kind.__name__ in MISSING or (strings and kind not in strings)}
+    odd = {kind for kind in kinds if kind.__name__ in MISSING_TYPES or (strings and kind not in strings)}
     if odd:
         value = next(value for value in values if type(value) in odd)
         raise ValueError(

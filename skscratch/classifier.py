@@ -77,9 +77,9 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         `partial_fit`.
     alpha : float or "auto", default="auto"
         Strength of the L2 penalty on the weights (not on the biases), in units of the mean loss. It is
-        `MLPClassifier`'s alpha divided by its batch size. "auto" starts at 3 / n_samples and is selected
-        once, two thirds into training, from a leave-one-out estimate; see ``alpha_`` for the result and
-        :doc:`/user_guide/regularization`.
+        `MLPClassifier`'s alpha divided by its batch size. "auto" is 3 / N, with the effective sample
+        size N. With a schedule of fixed length and at least 12 epochs, it is then selected once, two thirds
+        into training, from a leave-one-out estimate. See :doc:`/user_guide/regularization`.
     batch_size : int or "auto", default="auto"
         Rows in a minibatch. "auto" is n_samples / 64, at least 32 and at most 256.
     learning_rate : str or callable, default="one_cycle"
@@ -693,9 +693,8 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
 
     def _fitted_now(self) -> dict[str, Any]:
         """Return the attributes with which a copy of this estimator predicts as it would now."""
-        fitted = {
-            name: value for name, value in vars(self).items() if name not in self.get_params(deep=False)
-        }
+        params = self.get_params(deep=False)
+        fitted = {name: value for name, value in self.__getstate__().items() if name not in params}
         fitted |= {name: [array.copy() for array in fitted[name]] for name in ("coefs_", "intercepts_")}
         return {name: value for name, value in fitted.items() if "callback" not in name}
 

@@ -14,7 +14,7 @@ from .rows import refuse_non_finite
 from .settings import Settings
 from .training_state import TrainingState
 
-REMEDY = "Scale the features (StandardScaler), lower learning_rate_init or max_grad_norm."
+REMEDY = "Scale the features (StandardScaler), or lower learning_rate_init or max_grad_norm."
 UNSCALED_ABOVE = 30  # standardised features exceed it only in extreme outliers
 HARDLY_BETTER = 0.8  # of the loss at zero logits
 EPOCHS_TO_LEARN = 10
@@ -40,8 +40,8 @@ def check_usable(result: TrainingResult, objective: Objective, batches: Batches)
         )
     if result.validated and not result.records:
         raise ValueError(
-            "The validation loss is not finite after the first epoch. Check X_val (or X) for extreme values. "
-            + REMEDY
+            "The training loss or the validation loss became infinite or NaN in the first epoch, so there is "
+            f"no best epoch. Check X and X_val for extreme values. {REMEDY}"
         )
 
 
@@ -117,8 +117,9 @@ def _unfinished_lbfgs(result: TrainingResult, settings: Settings, objective: Obj
     params = settings.params
     ended = f"L-BFGS stopped before the gradient fell below tol={params.tol:g}: "
     if result.stop_reason is StopReason.MAX_ITER:
-        limits = f"max_iter={settings.n_epochs} or max_fun={params.max_fun}"
-        return f"{ended}{limits} was reached. Raise that limit, or raise tol."
+        used_up = len(result.records) >= settings.n_epochs
+        limit = f"max_iter={settings.n_epochs}" if used_up else f"max_fun={params.max_fun}"
+        return f"{ended}{limit} was reached. Raise that limit, or raise tol."
     if result.stop_reason is StopReason.LINE_SEARCH:
         finer = "" if objective.gradient.dtype == np.float64 else ", pass X as float64"
         return f"{ended}its line search found no lower value. Scale the features{finer}, or raise tol."

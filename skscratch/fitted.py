@@ -11,7 +11,7 @@ from .targets import ClassEncoding
 
 @dataclass(frozen=True)
 class FittedNetwork:
-    """A network, the names of its activations, and what its outputs stand for."""
+    """A network, the names of its activations, and the encoding of its outputs."""
 
     network: Network
     activations: Sequence[str]

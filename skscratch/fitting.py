@@ -49,7 +49,7 @@ class FitResult:
     refit : TrainingResult or None
         The result of the refit, if there was one.
     loss : float or None
-        The final objective if there was no epoch to record it, else None.
+        The objective after training if no epoch recorded one; else None.
     alpha : float
         Final strength of the L2 penalty.
     n_rows : int
@@ -103,7 +103,7 @@ class Fit:
         self._network_in_training = with_dropout(network, rates, state.rng)
 
     def run(self, rows: Rows, validation: Rows | None) -> FitResult:
-        """Split, search and refit; there is no split if ``validation`` is given."""
+        """Train on the rows; with early stopping, first hold out a validation set, unless it is given."""
         params, state = self._params, self._state
         training, splits = rows, params.early_stopping and validation is None
         if splits:
@@ -195,20 +195,20 @@ class Fit:
 
     def _finish(self, phase: _Phase, search: TrainingResult, refit: TrainingResult | None) -> FitResult:
         """Check that the parameters are usable, and return the result with its diagnosis."""
-        whole = search.followed_by(refit) if refit else search
-        # Other processes do not know of an interrupt on this one, so it must be raised as an error.
-        alone = self._communicator.size == 1
-        if whole.stop_reason is StopReason.INTERRUPTED and not (whole.records and alone):
+        combined = search.followed_by(refit) if refit else search
+        # On several processes an interrupt is an error: the others do not know of it.
+        single = self._communicator.size == 1
+        if combined.stop_reason is StopReason.INTERRUPTED and not (combined.records and single):
             raise KeyboardInterrupt
         objective, batches = phase.objective, phase.batches
-        check_usable(whole, objective, batches)
+        check_usable(combined, objective, batches)
         return FitResult(
             search,
             refit,
             None if search.records else objective.value(batches),
             objective.alpha,
             batches.n_global_rows,
-            diagnose(whole, phase.settings, self._state, objective, batches),
+            diagnose(combined, phase.settings, self._state, objective, batches),
         )
 
     def _count(self, rows: Rows) -> int:

@@ -120,9 +120,11 @@ def check_solver_can_use(estimator: Any) -> None:
     solver = estimator.solver
     refused = _changed(estimator, () if solver in OPTIMIZERS else REFUSED_BY_LBFGS)
     if refused := {name: value for name, value in refused.items() if _is_on(value)}:
+        defaults = _defaults(estimator.__class__)
+        neutral = {name: None if name == "max_grad_norm" else defaults[name] for name in refused}
         raise ValueError(
-            f"solver={solver!r} does not support {_listed(refused)}. Use solver='sgd' or 'adam', or the "
-            "default value."
+            f"solver={solver!r} does not support {_listed(refused)}. Use solver='sgd' or 'adam', or set "
+            f"{_listed(neutral)}."
         )
     if ignored := _changed(estimator, _ignored_by(solver)):
         warn_user(

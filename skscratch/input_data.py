@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from sklearn.utils import assert_all_finite, check_array, check_consistent_length
+from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from .batches import compute_dtype
@@ -23,7 +24,10 @@ def read_X(estimator: Any, X: Any) -> NDArray | sp.csr_array:
 
 
 def read_X_y(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
-    """Return the rows to train on and their targets; the estimator takes note of the features."""
+    """Return the rows to train on and their targets.
+
+    With ``reset``, set n_features_in_ and feature_names_in_ of the estimator; else compare X with them.
+    """
     check_labels(y, "y")
     options = {"accept_sparse": "csr", "dtype": dtype_to_read(X), "multi_output": True}
     with numbers_named("X"):
@@ -38,10 +42,16 @@ def read_validation_set(estimator: Any, X_val: Any, y_val: Any) -> tuple[Any, An
     options = {"accept_sparse": "csr", "dtype": dtype_to_read(X_val), "input_name": "X_val"}
     with numbers_named("X_val"):
         X = in_numbers(check_array(X_val, estimator=estimator, **options))
-    # This checks the number and the names of the features only.
-    validate_data(estimator, X_val, reset=False, skip_check_array=True)
+    try:
+        # This checks the number and the names of the features only.
+        validate_data(estimator, X_val, reset=False, skip_check_array=True)
+    except ValueError as error:
+        raise ValueError(re.sub("^X has", "X_val has", str(error))) from error
     y = check_array(y_val, accept_sparse="csr", ensure_2d=False, dtype=None, input_name="y_val")
-    check_consistent_length(X, y)
+    if X.shape[0] != y.shape[0]:
+        raise ValueError(
+            f"X_val has {X.shape[0]} rows, but y_val has {y.shape[0]}. Pass one target for each row."
+        )
     return X, one_column(y)
 
 

@@ -130,7 +130,7 @@ def largest_entry(X: Any, index: NDArray | None = None) -> float:
     n_rows = X.shape[0] if index is None else len(index)
     portions = (slice(first, first + PORTION) for first in range(0, n_rows, PORTION))
     parts = (X[portion if index is None else index[portion]] for portion in portions)
-    return float(np.max([max(float(part.max()), -float(part.min())) for part in parts]))
+    return float(np.max([max(float(part.max()), -float(part.min())) for part in parts], initial=0.0))
 
 
 def refuse_non_finite(largest: float) -> None:

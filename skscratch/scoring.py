@@ -9,6 +9,30 @@ from sklearn.metrics import check_scoring
 
 from .transaction import MISSING, shallow_copy
 
+# What fit itself publishes. A scorer may store whatever it likes, but not under these names.
+FITTED = (
+    "alpha_",
+    "best_iter_",
+    "best_loss_",
+    "best_validation_score_",
+    "classes_",
+    "coefs_",
+    "feature_names_in_",
+    "intercepts_",
+    "learning_rate_curve_",
+    "loss_",
+    "loss_curve_",
+    "n_features_in_",
+    "n_iter_",
+    "n_layers_",
+    "n_outputs_",
+    "out_activation_",
+    "refit_loss_curve_",
+    "t_",
+    "validation_loss_curve_",
+    "validation_scores_",
+)
+
 
 class ValidationScore:
     """Scores the current parameters on the validation set each time it is called.
@@ -34,7 +58,8 @@ class ValidationScore:
     ) -> None:
         self._estimator, self._give_parameters = estimator, give_parameters
         self._scorer = check_scoring(estimator, estimator.scoring)
-        self._protected = {*self.PROTECTED, *estimator.get_params(deep=False)}
+        private = {name for name in vars(estimator) if name.startswith("_")}
+        self._protected = {*FITTED, *private, *estimator.get_params(deep=False)}
         self._data, self._weights = (X, y), {} if weights is None else {"sample_weight": weights}
 
     def __call__(self) -> Any:

@@ -33,7 +33,7 @@ from .stopping import Patience, StoppingRule
 from .training_state import TrainingState
 
 FEWEST_REFIT_EPOCHS = 3  # fewer are too few to anneal the rate
-FEWEST_EPOCHS_TO_SELECT_ALPHA = 12  # in fewer the network has learned little by then
+FEWEST_EPOCHS_TO_SELECT_ALPHA = 12  # with fewer, the network has learned little by that time
 
 
 @dataclass(frozen=True)
@@ -72,16 +72,18 @@ class Settings:
 
     @classmethod
     def for_fit(cls, params: Hyperparameters, n_rows: int, *, refits: bool) -> Self:
-        """Return the settings of a fit on n_rows; ``refits`` may reserve its last epochs for a refit."""
+        """Return the settings of a fit on n_rows. With ``refits``, some epochs may be left for a refit."""
         batch_size = rows_per_batch(params.batch_size, n_rows)
         n_batches = -(-n_rows // batch_size)
         n_epochs = number_of_epochs(params.max_iter, params.solver, params.learning_rate, n_batches)
         n_refit_epochs = refit_epochs(n_epochs, params.learning_rate) if refits else 0
         n_epochs -= n_refit_epochs
-        learning_rate = _room_to_anneal(params.learning_rate, n_epochs)
-        patience = None
-        if params.early_stopping or not schedule_class(learning_rate).anneals:
-            patience = epochs_of_patience(params.n_iter_no_change, params.learning_rate)
+        learning_rate = _constant_if_too_short(params.learning_rate, n_epochs)
+        patience = selection_epoch = None
+        if params.solver in OPTIMIZERS:
+            selection_epoch = alpha_selection_epoch(params.alpha, learning_rate, n_epochs)
+            if params.early_stopping or not schedule_class(learning_rate).anneals:
+                patience = epochs_of_patience(params.n_iter_no_change, params.learning_rate)
         return cls(
             params,
             batch_size,
@@ -90,7 +92,7 @@ class Settings:
             initial_learning_rate(params.learning_rate_init, params.solver, learning_rate),
             n_refit_epochs,
             patience,
-            alpha_selection_epoch(params.alpha, params.learning_rate, n_epochs),
+            selection_epoch,
         )
 
     @classmethod
@@ -108,7 +110,7 @@ class Settings:
                 "With a callable learning_rate, partial_fit needs max_iter, the number of calls in one cycle "
                 "of the schedule. Set max_iter to an int."
             )
-        learning_rate = _room_to_anneal(params.learning_rate, n_epochs)
+        learning_rate = _constant_if_too_short(params.learning_rate, n_epochs)
         return cls(
             params,
             rows_per_batch(params.batch_size, n_rows),
@@ -153,7 +155,7 @@ class Settings:
         return rules
 
 
-def _room_to_anneal(learning_rate: Any, n_epochs: int) -> Any:
+def _constant_if_too_short(learning_rate: Any, n_epochs: int) -> Any:
     """Return the schedule, or "constant" if the cycle has one epoch or an unknown number of epochs."""
     cannot = n_epochs in (0, 1) and schedule_class(learning_rate).ends_at_zero
     return "constant" if cannot else learning_rate

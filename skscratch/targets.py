@@ -172,9 +172,10 @@ class ClassEncoding:
             )
         unseen = sorted(set(target.present.tolist()) - set(self.classes.tolist()), key=str)
         if unseen:
+            advice = "With partial_fit, pass every class as `classes` in the first call."
             raise ValueError(
                 f"{target.name} holds labels that are not among the classes: {unseen}. Expected labels from "
-                f"{self.classes}; with partial_fit, pass every class as `classes` in the first call."
+                f"{self.classes}. {advice if target.name == 'y' else ''}".rstrip()
             )
         order = np.argsort(self.classes)  # renamed classes may be unsorted
         # Without the cast, int64 and uint64 are compared as floats. For known labels it is exact.

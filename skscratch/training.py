@@ -158,8 +158,8 @@ class Trainer:
         Returns
         -------
         TrainingResult
-            After divergence or an interrupt, it ends with the last complete epoch. An interrupt is not raised
-            again.
+            After divergence or an interrupt, the result ends with the last complete epoch. An interrupt is
+            not raised again.
         """
         progress = _Progress(self)
         try:

@@ -53,6 +53,8 @@ class Transaction:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is not None:
-            self._estimator.__dict__ = self._before
+            # scikit-learn's decorator still needs its own notes to tear the callbacks down.
+            notes = {name: value for name, value in vars(self._estimator).items() if "callback" in name}
+            self._estimator.__dict__ = self._before | notes
             for value, length in self._lengths:
                 del value[length:]

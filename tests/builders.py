@@ -1,4 +1,4 @@
-"""How tests build the package's parts, so that a changed constructor is mended in one place."""
+"""Builders of the package's parts, so that a changed constructor needs an edit in one place only."""
 
 import copy
 
@@ -25,7 +25,7 @@ N_OUTPUTS = {"binary": 1, "multiclass": 3, "multilabel": 2}
 
 
 def make_labels(kind):
-    """Return Labels with as many classes as N_OUTPUTS says."""
+    """Return a class encoding with as many classes as N_OUTPUTS says."""
     n_classes = 2 if kind == "binary" else N_OUTPUTS[kind]
     return ClassEncoding.from_classes(np.arange(n_classes), multilabel=kind == "multilabel")
 

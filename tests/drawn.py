@@ -1,7 +1,8 @@
 """What the fuzz draws: recipes for data of every kind, and parameters, from tame to impossible ones.
 
 A recipe is a few words and numbers, so that a failing example reads like a sentence; data are made from it
-when they are needed. Each table below maps a name to what it stands for.
+when they are needed. Each table below maps a name to a value or to a function that
+makes one.
 """
 
 import copy
@@ -77,7 +78,7 @@ def csr(A):
 
 
 def unsorted(A):
-    """Return CSR whose columns stand in descending order in each row."""
+    """Return CSR whose columns are in descending order in each row."""
     X = csr(A)
     order = np.concatenate([np.arange(a, b)[::-1] for a, b in zip(X.indptr, X.indptr[1:], strict=False)])
     order = order.astype(int)
@@ -85,7 +86,7 @@ def unsorted(A):
 
 
 def duplicated(A):
-    """Return CSR that holds every entry twice, and so stands for the sums."""
+    """Return CSR that stores every entry twice; the duplicates are summed."""
     X = unsorted(A)
     return sp.csr_array((X.data.repeat(2), X.indices.repeat(2), 2 * X.indptr), X.shape)
 

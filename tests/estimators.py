@@ -30,7 +30,7 @@ LBFGS_ONLY = {
     "learning_rate_init": "auto",
     "n_iter_no_change": "auto",
 }
-"""What L-BFGS has no use for, set back to its defaults."""
+"""L-BFGS, with the hyperparameters that it ignores at their defaults."""
 
 
 def default_mlp(**params):
@@ -77,10 +77,10 @@ def overlapping_data(n=120, n_classes=2, seed=0):
     return X, y
 
 
-def scripted_scores(answers):
-    """Return a scorer that answers with these numbers, one by one."""
-    answers = iter(answers)
-    return lambda estimator, X, y: next(answers)
+def scripted_scores(scores):
+    """Return a scorer that returns these numbers, one by one."""
+    scores = iter(scores)
+    return lambda estimator, X, y: next(scores)
 
 
 def parameters(clf):

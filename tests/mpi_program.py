@@ -18,9 +18,9 @@ from skscratch.parallel import data_parallel
 
 SIZE = 3
 N_ROWS, BATCH_SIZE = 90, 12
-# Ranks 0, 1 and 2 have 15, 30 and 45 of the 90 rows: 2, 4 and 6 in each joint batch of 12.
+# Ranks 0, 1 and 2 have 15, 30 and 45 of the 90 rows: 2, 4 and 6 in each global batch of 12.
 SHARES = (2, 4, 6)
-# With these numbers of rows rank 0 has no row left for the last joint batch.
+# With these numbers of rows rank 0 has no row left for the last global batch.
 RAGGED = (3, 10, 30)
 
 
@@ -35,7 +35,7 @@ def make_data(kind, n=N_ROWS, dtype=np.float64):
 
 
 def rows_of(rank, n=N_ROWS, size=BATCH_SIZE):
-    """Return the rows of a rank such that joint batches are those of one process on all rows in order."""
+    """Return the rows of a rank such that global batches are those of one process on all rows in order."""
     low, high = sum(SHARES[:rank]), sum(SHARES[: rank + 1])
     parts = [
         batch[low * len(batch) // BATCH_SIZE : high * len(batch) // BATCH_SIZE]
@@ -152,10 +152,10 @@ def partial_fit(comm):
 
 def given_validation(comm):
     X, y, w = make_data("multiclass")
-    here, judged = rows_of(comm.rank, 60), np.arange(60, 90)[comm.rank :: comm.size]
+    here, val = rows_of(comm.rank, 60), np.arange(60, 90)[comm.rank :: comm.size]
     mlp = early_stopper()
     with data_parallel(mlp, comm):
-        mlp.fit(X[here], y[here], w[here], X_val=X[judged], y_val=y[judged], sample_weight_val=w[judged])
+        mlp.fit(X[here], y[here], w[here], X_val=X[val], y_val=y[val], sample_weight_val=w[val])
     return facts(mlp)
 
 
@@ -171,7 +171,7 @@ def split_validation(comm):
     return facts(mlp, rows_per_epoch=mlp.t_ // mlp.n_iter_)
 
 
-def tuned_penalty(comm):
+def selected_alpha(comm):
     X, y, w = make_data("multiclass")
     here, mlp = rows_of(comm.rank), make_mlp(learning_rate="one_cycle", max_iter=30)
     with data_parallel(mlp, comm):
@@ -179,12 +179,12 @@ def tuned_penalty(comm):
     return facts(mlp)
 
 
-def closing_course(comm):
+def refit(comm):
     X, y, _ = make_data("multiclass")
     here, mlp = rows_of(comm.rank), make_mlp(early_stopping=True, learning_rate="one_cycle", max_iter=16)
     with data_parallel(mlp, comm):
         mlp.fit(X[here], y[here])
-    return facts(mlp, closing=mlp.refit_loss_curve_)
+    return facts(mlp, refit_loss_curve_=mlp.refit_loss_curve_)
 
 
 def hopeless_but_for_one_rank(comm):
@@ -305,8 +305,8 @@ CASES |= {
         partial_fit,
         given_validation,
         split_validation,
-        tuned_penalty,
-        closing_course,
+        selected_alpha,
+        refit,
         hopeless_but_for_one_rank,
         ragged_and_shuffled,
         classes_here_and_there,

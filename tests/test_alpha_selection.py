@@ -241,7 +241,7 @@ def test_copies_are_left_out_together_as_in_the_textbook(kind):
     assert expected == pytest.approx(textbook.precision(twin, X, Y, k, 3.0), rel=1e-5)
 
 
-def test_it_is_set_after_one_epoch_of_a_course():
+def test_it_is_set_after_one_epoch_of_a_cycle():
     for epoch, is_due in ((2, False), (3, True), (4, False), (9, True)):
         state, objective, *_ = tune(epoch=epoch)
         assert (state.prior_precision != 3.0) == is_due
@@ -350,7 +350,7 @@ def test_it_is_better_than_no_setting_where_labels_are_noisy():
     ],
 )
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_without_a_course_to_set_it_in_it_stays_three_over_the_rows(params):
+def test_if_no_epoch_selects_it_alpha_stays_three_over_the_rows(params):
     X, y = digits(100)
     assert ScratchMLPClassifier(5, random_state=0, **params).fit(X, y).alpha_ == 3 / 100
 
@@ -394,16 +394,16 @@ def test_rows_of_weight_two_are_two_copies():
     np.testing.assert_allclose(weighted.predict_proba(X), copies.predict_proba(X), rtol=1e-7)
 
 
-def test_the_closing_course_takes_it_over_for_all_rows():
+def test_the_refit_keeps_the_prior_precision_for_all_rows():
     X, y = digits(200)
     clf = ScratchMLPClassifier(
         5, early_stopping=True, validation_fraction=0.25, n_iter_no_change=np.inf, random_state=0
     ).fit(X, y)
     assert clf.refit_loss_curve_
-    # A warm start has no closing course: the same epochs end with the penalty of the training rows.
-    judged = clone(clf).set_params(warm_start=True, max_iter=clf.n_iter_).fit(X, y)
-    assert judged.validation_scores_ == clf.validation_scores_
-    assert clf.alpha_ * 200 == pytest.approx(judged.alpha_ * 150, rel=1e-12)
+    # With warm_start=True there is no refit: the same epochs end with the alpha of the training set.
+    without_refit = clone(clf).set_params(warm_start=True, max_iter=clf.n_iter_).fit(X, y)
+    assert without_refit.validation_scores_ == clf.validation_scores_
+    assert clf.alpha_ * 200 == pytest.approx(without_refit.alpha_ * 150, rel=1e-12)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -49,7 +49,7 @@ def assert_same_training(a, b):
     # As many as make 400 steps, rounded up, but 30 at least and 200 at most.
     [(1, 200), (2, 200), (3, 134), (13, 31), (14, 30), (64, 30), (10**6, 30)],
 )
-def test_a_rate_that_comes_down_takes_30_epochs_or_400_steps_up_to_200_epochs(
+def test_an_annealed_rate_takes_30_epochs_or_400_steps_up_to_200_epochs(
     n_batches, n_epochs, learning_rate, solver
 ):
     assert number_of_epochs("auto", solver, learning_rate, n_batches) == n_epochs
@@ -95,7 +95,7 @@ def test_fit_takes_as_many_epochs(n, params, n_epochs):
 
 def test_validation_rows_make_no_batches():
     X, y = data(40)
-    # 28 rows are left: one batch. A quarter of the 200 epochs is for the closing course.
+    # 28 rows are left: one batch. A quarter of the 200 epochs is for the refit.
     assert mlp(early_stopping=True, validation_fraction=0.3).fit(X, y).n_iter_ == 150
     assert mlp(early_stopping=True).fit(X, y, X_val=X, y_val=y).n_iter_ == 200
 
@@ -103,13 +103,13 @@ def test_validation_rows_make_no_batches():
 def test_lbfgs_takes_up_to_200_iterations():
     X, y = data(200)
     clf = ScratchMLPClassifier((20,), "tanh", solver="lbfgs", alpha=0, tol=1e-12, random_state=0)
-    with pytest.warns(UserWarning, match="L-BFGS stopped before.*max_iter=200 or max_fun=15000 was reached"):
+    with pytest.warns(UserWarning, match="L-BFGS stopped before.*max_iter=200 was reached"):
         clf.fit(X, y)
     assert clf.n_iter_ == 200
 
 
 @pytest.mark.parametrize("learning_rate", ANNEALED)
-def test_an_automatic_course_is_that_of_as_many_epochs(learning_rate):
+def test_an_automatic_schedule_is_that_of_as_many_epochs(learning_rate):
     X, y = data(100)
     params = {"learning_rate": learning_rate, "learning_rate_init": 0.1}
     assert_same_training(mlp(**params).fit(X, y), mlp(**params, max_iter=100).fit(X, y))
@@ -127,9 +127,7 @@ def test_an_automatic_course_is_that_of_as_many_epochs(learning_rate):
         ("adam", UNANNEALED, 0.001),
     ],
 )
-def test_the_first_rate_depends_on_the_solver_and_on_whether_the_rate_comes_down(
-    solver, learning_rates, rate
-):
+def test_the_first_rate_depends_on_the_solver_and_on_whether_the_rate_anneals(solver, learning_rates, rate):
     X, y = data(20)
     for learning_rate in learning_rates:
         assert initial_learning_rate("auto", solver, learning_rate) == rate
@@ -144,7 +142,7 @@ def test_the_first_rate_depends_on_the_solver_and_on_whether_the_rate_comes_down
 
 
 @pytest.mark.parametrize("learning_rate", UNANNEALED + ANNEALED)
-def test_patience_has_no_end_where_the_rate_comes_down(learning_rate):
+def test_patience_is_unlimited_where_the_rate_anneals(learning_rate):
     expected = 10 if learning_rate in UNANNEALED else np.inf
     assert epochs_of_patience("auto", learning_rate) == expected
     assert epochs_of_patience(4, learning_rate) == 4
@@ -214,7 +212,7 @@ def test_rows_of_weight_zero_do_not_count():
     assert_same_training(mlp().fit(X[:60], y[:60], w), mlp().fit(X[:30], y[:30], w[:30]))
 
 
-# partial_fit with max_iter="auto" sees no end of the course
+# partial_fit with max_iter="auto" does not know the length of the schedule
 
 
 def in_parts(clf, X, y, n):
@@ -248,7 +246,7 @@ def test_with_max_iter_given_partial_fit_anneals_from_the_higher_rate():
     )
 
 
-def test_after_an_automatic_fit_partial_fit_goes_on_at_the_constant_rate():
+def test_after_an_automatic_fit_partial_fit_continues_at_the_constant_rate():
     X, y = data(70)
     clf = mlp().fit(X, y)
     n_iter = clf.n_iter_
@@ -270,7 +268,7 @@ def test_a_function_of_a_share_that_nobody_knows_is_an_error_and_changes_nothing
     clf.set_params(max_iter=5).partial_fit(X, y, classes=[0, 1, 2])
 
 
-def test_a_course_that_fit_completed_is_over_whatever_max_iter_is_next():
+def test_a_cycle_that_fit_completed_is_over_whatever_max_iter_is_next():
     X, y = data(70)
     # Three batches: 134 epochs.
     clf = mlp(learning_rate="cosine").fit(X, y).set_params(max_iter=5)
@@ -281,7 +279,7 @@ def test_a_course_that_fit_completed_is_over_whatever_max_iter_is_next():
 
 
 @pytest.mark.parametrize("learning_rate", ["one_cycle", "cosine"])
-def test_a_course_of_one_epoch_keeps_the_whole_rate(learning_rate):
+def test_a_cycle_of_one_epoch_keeps_the_whole_rate(learning_rate):
     # Otherwise a loop of warm starts with max_iter=1 would train at one_cycle's first rate, a 25th, for ever.
     X, y = np.random.default_rng(0).normal(size=(40, 3)), np.arange(40) % 2
     clf = ScratchMLPClassifier(

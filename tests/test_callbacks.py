@@ -23,7 +23,7 @@ Y = np.array(["ash", "beech"])[(X[:, 0] > 0).astype(int)]
 
 
 class Recorder:
-    """Notes what it is told, and may ask to stop after an epoch."""
+    """Records its calls, and may ask to stop after an epoch."""
 
     def __init__(self, stop_after=None):
         self.stop_after, self.tasks, self.torn_down = stop_after, [], False

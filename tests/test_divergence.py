@@ -75,7 +75,7 @@ def test_a_huge_rate_diverges_without_further_noise(dtype):
 def test_huge_unscaled_features_warn_or_raise_and_leave_nothing_infinite(dtype):
     X, y = data()
     largest = np.log10(np.finfo(dtype).max)
-    endings = []
+    results = []
     for exponent in np.linspace(3, largest - 1, 12):
         clf, error = mlp(max_iter=5), None
         with warnings.catch_warnings(record=True) as caught:
@@ -87,13 +87,13 @@ def test_huge_unscaled_features_warn_or_raise_and_leave_nothing_infinite(dtype):
         if error:
             assert "Scale the features" in error
             assert not hasattr(clf, "coefs_")
-            endings.append("error")
+            results.append("error")
             continue
         assert {w.category for w in caught} <= {ConvergenceWarning}
         assert np.isfinite(parameters(clf)).all()
         assert np.isfinite(clf.loss_curve_).all()
-        endings.append("warning" if caught else "trained")
-    assert "warning" in endings
+        results.append("warning" if caught else "trained")
+    assert "warning" in results
 
 
 @pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
@@ -270,7 +270,7 @@ def test_the_defaults_units_survive_features_too_wide():
     assert dying.score(X, y) < 0.65 < 0.8 < living.score(X, y)
 
 
-def test_a_strong_penalty_on_wide_features_is_no_reason_to_complain():
+def test_a_strong_penalty_on_wide_features_is_no_reason_to_warn():
     X, y = np.repeat([[-20.0], [20.0]], 50, axis=0), np.repeat([0, 1], 50)
     clf = ScratchMLPClassifier(
         (3,), activation="relu", alpha=10, learning_rate_init=0.001, max_iter=200, random_state=0

@@ -406,6 +406,11 @@ def test_the_largest_entry_is_that_of_the_dense_form(index):
     assert largest_entry(np.full((25_000, 1), -7, np.int8)) == 7
 
 
+def test_no_rows_have_no_large_entry():
+    # In distributed training, a process may be left without rows.
+    assert largest_entry(np.ones((3, 2)), np.array([], int)) == 0
+
+
 @pytest.mark.parametrize("form", [{}, {"repeated": False}], ids=["repeated", "unsorted"])
 def test_threads_may_share_untidy_sparse_rows(form):
     rng = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""Early stopping: the validation set, what is watched on it, and the best parameters."""
+"""Early stopping: the validation set, the monitored value, and the best parameters."""
 
 import numpy as np
 import pytest
@@ -13,16 +13,16 @@ def row_numbers(X, n=120):
     return np.rint(np.asarray(X)[:, 0] * n).astype(int)
 
 
-class Watch:
-    """A scorer that keeps what it is shown and what it answers."""
+class RecordingScorer:
+    """A scorer that keeps its arguments and its scores."""
 
     def __init__(self, metric=accuracy_score):
-        self.metric, self.shown, self.answers = metric, [], []
+        self.metric, self.shown, self.scores = metric, [], []
 
     def __call__(self, estimator, X, y, sample_weight=None):
         self.shown.append((np.array(X), np.array(y), sample_weight))
-        self.answers.append(self.metric(y, estimator.predict(X), sample_weight=sample_weight))
-        return self.answers[-1]
+        self.scores.append(self.metric(y, estimator.predict(X), sample_weight=sample_weight))
+        return self.scores[-1]
 
 
 # The split
@@ -34,9 +34,9 @@ def test_the_validation_split_is_stratified(labels, fraction):
     rng = np.random.default_rng(0)
     sizes = np.array([100, 50, 30, 20])[: len(labels)]
     y = rng.permutation(np.repeat(labels, sizes))
-    watch = Watch()
-    mlp(max_iter=1, validation_fraction=fraction, scoring=watch).fit(rng.normal(size=(len(y), 3)), y)
-    _, y_val, _ = watch.shown[0]
+    scorer = RecordingScorer()
+    mlp(max_iter=1, validation_fraction=fraction, scoring=scorer).fit(rng.normal(size=(len(y), 3)), y)
+    _, y_val, _ = scorer.shown[0]
     counts = [(y_val == label).sum() for label in labels]
     assert counts == np.rint(fraction * sizes).tolist()
 
@@ -46,9 +46,9 @@ def test_the_validation_split_is_stratified(labels, fraction):
 def test_every_class_keeps_a_training_row_and_has_a_validation_row(fraction, n_classes):
     X, _ = data(60)
     y = np.r_[np.arange(1, n_classes).repeat(2), np.zeros(62 - 2 * n_classes, int)]
-    watch = Watch()
-    clf = mlp(max_iter=1, validation_fraction=fraction, scoring=watch).fit(X, y)
-    _, y_val, _ = watch.shown[0]
+    scorer = RecordingScorer()
+    clf = mlp(max_iter=1, validation_fraction=fraction, scoring=scorer).fit(X, y)
+    _, y_val, _ = scorer.shown[0]
     counts = np.bincount(y_val, minlength=n_classes)
     assert (counts >= 1).all()
     assert (np.bincount(y) - counts >= 1).all()
@@ -82,9 +82,9 @@ def test_without_early_stopping_a_class_of_one_row_is_no_error():
 def test_multilabel_rows_are_held_out_too():
     X, _ = data()
     Y = (X[:, 1:4] > 0).astype(int)
-    watch = Watch()
-    clf = mlp(max_iter=3, scoring=watch).fit(X, Y)
-    X_val, Y_val, _ = watch.shown[0]
+    scorer = RecordingScorer()
+    clf = mlp(max_iter=3, scoring=scorer).fit(X, Y)
+    X_val, Y_val, _ = scorer.shown[0]
     np.testing.assert_array_equal(Y_val, Y[row_numbers(X_val)])
     assert len(X_val) == 30
     assert clf.t_ == 3 * 90
@@ -96,9 +96,9 @@ def test_an_own_split_trains_as_if_both_parts_had_been_given(n_classes, weighted
     X, y = data(n_classes=n_classes)
     names = np.array(["c", "a", "b"])[y]
     w = np.random.default_rng(1).uniform(0.2, 3, size=len(y)) if weighted else None
-    watch = Watch()
-    split = mlp(max_iter=10, scoring=watch).fit(X, names, sample_weight=w)
-    X_val, y_val, w_val = watch.shown[0]
+    scorer = RecordingScorer()
+    split = mlp(max_iter=10, scoring=scorer).fit(X, names, sample_weight=w)
+    X_val, y_val, w_val = scorer.shown[0]
     held_out = row_numbers(X_val)
     np.testing.assert_array_equal(y_val, names[held_out])
     if weighted:
@@ -109,7 +109,7 @@ def test_an_own_split_trains_as_if_both_parts_had_been_given(n_classes, weighted
     assert len(np.unique(held_out)) == 30
     assert len(rest) == 90
 
-    given = mlp(max_iter=10, scoring=Watch())
+    given = mlp(max_iter=10, scoring=RecordingScorer())
     part = None if w is None else w[rest]
     given.fit(X[rest], names[rest], part, X_val=X_val, y_val=y_val, sample_weight_val=w_val)
     assert_same_bits(split, given)
@@ -122,17 +122,17 @@ def test_the_split_follows_the_seed():
     X, y = data()
     parts = []
     for seed in (0, 0, 1):
-        watch = Watch()
-        mlp(max_iter=1, scoring=watch, random_state=seed).fit(X, y)
-        parts.append(row_numbers(watch.shown[0][0]).tolist())
+        scorer = RecordingScorer()
+        mlp(max_iter=1, scoring=scorer, random_state=seed).fit(X, y)
+        parts.append(row_numbers(scorer.shown[0][0]).tolist())
     assert parts[0] == parts[1]
     assert parts[0] != parts[2]
 
 
-# What is watched
+# The monitored value
 
 
-def test_by_default_the_validation_loss_is_watched():
+def test_by_default_the_validation_loss_is_monitored():
     X, y = data()
     clf = mlp().fit(X[:90], y[:90], X_val=X[90:], y_val=y[90:])
     assert len(clf.validation_loss_curve_) == clf.n_iter_ == 40
@@ -168,7 +168,7 @@ def test_the_multilabel_validation_loss_sums_over_labels():
     ["accuracy", "roc_auc", "f1", "neg_log_loss", make_scorer(balanced_accuracy_score)],
     ids=["accuracy", "roc_auc", "f1", "neg_log_loss", "callable"],
 )
-def test_any_scorer_can_be_watched(scoring):
+def test_any_scorer_can_be_monitored(scoring):
     X, y = data()
     clf = mlp(scoring=scoring).fit(X[:90], y[:90], X_val=X[90:], y_val=y[90:])
     assert len(clf.validation_scores_) == len(clf.validation_loss_curve_) == 40
@@ -183,11 +183,11 @@ def test_any_scorer_can_be_watched(scoring):
 def test_the_scorer_meets_the_labels_as_they_were_given():
     X, y = data(n_classes=3)
     names = np.array(["x", "y", "z"])[y]
-    watch = Watch()
-    clf = mlp(max_iter=5, scoring=watch).fit(X, names)
-    for X_val, y_val, _ in watch.shown:
+    scorer = RecordingScorer()
+    clf = mlp(max_iter=5, scoring=scorer).fit(X, names)
+    for X_val, y_val, _ in scorer.shown:
         np.testing.assert_array_equal(y_val, names[row_numbers(X_val)])
-    assert clf.validation_scores_ == watch.answers
+    assert clf.validation_scores_ == scorer.scores
 
 
 def test_the_scorer_sees_the_parameters_of_its_own_epoch():
@@ -219,7 +219,7 @@ def test_a_scorer_that_takes_no_weights_is_a_clear_error_only_where_there_are_we
 # The best parameters are restored
 
 
-@pytest.mark.parametrize("n_iter_no_change", [5, np.inf], ids=["patience spent", "max_iter reached"])
+@pytest.mark.parametrize("n_iter_no_change", [5, np.inf], ids=["patience runs out", "max_iter reached"])
 @pytest.mark.parametrize("scoring", ["loss", "accuracy"])
 def test_the_best_parameters_are_restored(n_iter_no_change, scoring):
     X, y = data()
@@ -263,13 +263,13 @@ def test_a_later_training_does_not_touch_the_restored_parameters():
 def test_given_validation_rows_are_used_as_they_are_and_no_training_row_is_held_out(sparse):
     X, y = data()
     X_val, y_val = X[100:], y[100:]
-    watch = Watch()
-    clf = mlp(max_iter=3, scoring=watch)
+    scorer = RecordingScorer()
+    clf = mlp(max_iter=3, scoring=scorer)
     if sparse:
         clf.set_params(scoring="loss").fit(sp.csr_array(X), y, X_val=sp.csc_array(X_val), y_val=y_val)
     else:
         clf.fit(X, y, X_val=X_val, y_val=y_val)
-        for X_shown, y_shown, _ in watch.shown:
+        for X_shown, y_shown, _ in scorer.shown:
             np.testing.assert_array_equal(X_shown, X_val)
             np.testing.assert_array_equal(y_shown, y_val)
     assert clf.t_ == 3 * 120
@@ -285,9 +285,9 @@ def test_given_validation_rows_need_not_hold_every_class():
 def test_weights_of_given_validation_rows_reach_the_scorer():
     X, y = data()
     w = np.linspace(0.1, 2, 30)
-    watch = Watch()
-    mlp(max_iter=2, scoring=watch).fit(X[:90], y[:90], X_val=X[90:], y_val=y[90:], sample_weight_val=w)
-    np.testing.assert_array_equal(watch.shown[0][2], w)
+    scorer = RecordingScorer()
+    mlp(max_iter=2, scoring=scorer).fit(X[:90], y[:90], X_val=X[90:], y_val=y[90:], sample_weight_val=w)
+    np.testing.assert_array_equal(scorer.shown[0][2], w)
 
 
 # Attributes
@@ -318,7 +318,7 @@ def test_max_iter_reached_with_early_stopping_is_what_was_asked_for_and_no_warni
     assert clf.n_iter_ == 35
 
 
-def test_epochs_that_nobody_judged_are_nan_in_the_curves():
+def test_epochs_without_validation_are_nan_in_the_curves():
     X, y = data()
     clf = mlp(early_stopping=False, max_iter=2).fit(X, y)
     clf.set_params(early_stopping=True, warm_start=True, max_iter=3).fit(X, y)

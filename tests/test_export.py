@@ -86,7 +86,7 @@ def test_names_of_features_go_along():
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
-def test_training_can_go_on_there_and_leaves_the_original_alone(kind, solver):
+def test_training_can_continue_there_and_leaves_the_original_alone(kind, solver):
     here, (X, y) = fitted(kind, solver=solver, early_stopping=False), make_data(kind)
     before, curve = here.predict_proba(X), list(here.loss_curve_)
     there = here.to_sklearn()
@@ -188,7 +188,7 @@ def test_an_unfitted_network_is_an_error():
         ScratchMLPClassifier().to_sklearn()
 
 
-def test_the_penalty_counts_the_rows_of_a_closing_course_too():
+def test_the_penalty_counts_the_rows_of_a_refit_too():
     X, y = make_data("multiclass", n=200)
     clf = ScratchMLPClassifier(4, early_stopping=True, random_state=0).fit(X, y)
     assert clf.refit_loss_curve_

@@ -63,7 +63,7 @@ def examples(n, **more):
 
 
 # ----------------------------------------------------------------------------------------------------------
-# A call that is watched
+# One call: what it returns, raises, warns of and changes
 
 WORDS = tuple(str(Path(package.__file__).parent) for package in (skscratch, sklearn))
 BARE = re.compile(
@@ -184,15 +184,15 @@ def check_predictions(clf, recipe):
 
 
 def validation_rows(clf, recipe):
-    """Return other rows for fit to judge by, if it stops early."""
+    """Return other rows as the validation set of fit, if it stops early."""
     other = recipe.but(seed=recipe.seed + 1)
     return {"X_val": other.X, "y_val": other.y} if clf.early_stopping is True else {}
 
 
-def trained(params, recipe, *, judged=False):
+def trained(params, recipe, *, validated=False):
     """Return a new estimator after one call of fit, and what came of that."""
     clf = build(params, recipe)
-    return clf, attempt(clf, "fit", **recipe.arguments, **(validation_rows(clf, recipe) if judged else {}))
+    return clf, attempt(clf, "fit", **recipe.arguments, **(validation_rows(clf, recipe) if validated else {}))
 
 
 def same_outcome(one, other):
@@ -207,9 +207,9 @@ any_parameters = parameters(TAME, WILD)
 
 
 @examples(400)
-@given(recipe=wild_recipes(), params=any_parameters, judged=st.booleans())
-def test_a_fit_is_refused_or_predicts(recipe, params, judged):
-    clf, outcome = trained(params, recipe, judged=judged)
+@given(recipe=wild_recipes(), params=any_parameters, validated=st.booleans())
+def test_a_fit_is_refused_or_predicts(recipe, params, validated):
+    clf, outcome = trained(params, recipe, validated=validated)
     if outcome.error is None:
         assert {array.dtype.name for array in (*clf.coefs_, *clf.intercepts_)} == {recipe.computed_in}
         check_predictions(clf, recipe)
@@ -371,7 +371,7 @@ ordinary_recipes = st.builds(
 
 
 def architecture(clf):
-    """Return what must stay the same where training goes on: hidden layers and their activations."""
+    """Return what must stay the same where training resumes: hidden layers and their activations."""
     sizes = np.atleast_1d(clf.hidden_layer_sizes).astype(int).tolist()
     return sizes, clf.activation if sizes else None
 
@@ -382,15 +382,15 @@ class Life(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.clf = build({}, Recipe())
-        self.recipe = None  # what the present network was first trained on
-        self.architecture = None  # what the present network was built as
+        self.recipe = None  # what the current network was first trained on
+        self.architecture = None  # what the current network was built as
 
     @property
     def is_fitted(self):
         return self.recipe is not None
 
-    def can_go_on(self, recipe, *, with_fewer_classes=False):
-        """Return whether training can go on with the present network and rows of this recipe."""
+    def can_resume(self, recipe, *, with_fewer_classes=False):
+        """Return whether training can resume with the current network and rows of this recipe."""
         first = self.recipe
         classes, trained = set(recipe.classes.tolist()), set(first.classes.tolist())
         fewer = with_fewer_classes and not first.multilabel
@@ -402,7 +402,7 @@ class Life(RuleBasedStateMachine):
         )
 
     def perhaps_alike(self, recipe, alike):
-        """Return the recipe, or one like it whose rows go with the present network."""
+        """Return the recipe, or one like it whose rows fit the current network."""
         if not (alike and self.is_fitted):
             return recipe
         first = self.recipe
@@ -439,7 +439,7 @@ class Life(RuleBasedStateMachine):
         warm = self.is_fitted and warm_start
         possible = not (clf.solver == "lbfgs" and clf.early_stopping)
         n_losses, n_rates, *_ = self.counts() if warm else (0, 0)
-        succeeds = possible and (not warm or self.can_go_on(recipe))
+        succeeds = possible and (not warm or self.can_resume(recipe))
         outcome = self.call("fit", **recipe.arguments, succeeds=succeeds)
         if not succeeds:
             return
@@ -468,7 +468,7 @@ class Life(RuleBasedStateMachine):
             return
         before = self.counts()
         if self.is_fitted:
-            succeeds = self.can_go_on(recipe, with_fewer_classes=not names_classes)
+            succeeds = self.can_resume(recipe, with_fewer_classes=not names_classes)
         else:
             succeeds = names_classes
         classes = recipe.classes if names_classes else None
@@ -493,14 +493,14 @@ class Life(RuleBasedStateMachine):
 
     @precondition(lambda self: self.is_fitted)
     @rule(make=one_of([copy.copy, copy.deepcopy, lambda clf: pickle.loads(pickle.dumps(clf))]))
-    def go_on_with_a_copy(self, make):
+    def continue_with_a_copy(self, make):
         before = fitted(self.clf), numbers_in(predictions(self.clf, self.recipe.X))
         self.clf = make(self.clf)
         assert (fitted(self.clf), numbers_in(predictions(self.clf, self.recipe.X))) == before
 
     @precondition(lambda self: self.is_fitted)
     @rule()
-    def go_on_with_a_clone(self):
+    def continue_with_a_clone(self):
         self.clf = clone(self.clf)
         self.recipe = None
 

@@ -84,7 +84,7 @@ class Epochs:
         self.later = [None, *(copy.deepcopy(clf).partial_fit(X, y) for clf in self.whole[1:])]
 
     def assert_held_by(self, clf):
-        """Check that clf holds n_iter_ epochs bit for bit, and goes on from them."""
+        """Check that clf holds n_iter_ epochs bit for bit, and resumes from them."""
         whole = self.whole[clf.n_iter_]
         np.testing.assert_array_equal(parameters(clf), parameters(whole))
         for name in ("n_iter_", "t_", "loss_curve_", "learning_rate_curve_", "loss_", "best_loss_"):
@@ -120,15 +120,15 @@ def test_ctrl_c_restores_the_best_parameters():
     np.testing.assert_array_equal(parameters(clf), parameters(mlp(max_iter=2).fit(X[:40], y[:40])))
 
 
-def test_ctrl_c_while_validation_is_judged_undoes_that_epoch():
+def test_ctrl_c_during_validation_undoes_that_epoch():
     X, y = data()
-    answers = iter([1.0, 2.0, None])
+    scores = iter([1.0, 2.0, None])
 
     def scorer(estimator, X, y):
-        answer = next(answers)
-        if answer is None:
+        score = next(scores)
+        if score is None:
             ctrl_c()
-        return answer
+        return score
 
     clf = mlp(early_stopping=True, scoring=scorer)
     with pytest.warns(UserWarning, match=r"interrupted after 2 epoch"):
@@ -185,7 +185,7 @@ def test_ctrl_c_at_any_moment_leaves_whole_epochs(solver):
     epochs = Epochs(X, y, 3, solver=solver, batch_size=30)
     with ctrl_c_after(np.inf) as seen:
         mlp(**params).fit(X, y)
-    told = set()
+    reported = set()
     for moment in range(1, seen[0] + 1, 3):
         clf = mlp(**params)
         with warnings.catch_warnings(record=True) as caught:
@@ -202,11 +202,11 @@ def test_ctrl_c_at_any_moment_leaves_whole_epochs(solver):
                 continue
         if caught:
             assert f"interrupted after {clf.n_iter_} epoch" in str(caught[0].message)
-            told.add(clf.n_iter_)
+            reported.add(clf.n_iter_)
         else:
             assert clf.n_iter_ == 3
         epochs.assert_held_by(clf)
-    assert told >= {1, 2}
+    assert reported >= {1, 2}
 
 
 @pytest.mark.parametrize("solver", ["sgd", "adam"])

@@ -74,8 +74,8 @@ TRAININGS = {
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(("params", "most"), TRAININGS.values(), ids=TRAININGS)
-def test_a_fitted_model_holds_its_weights_and_what_training_goes_on_with(params, most, dtype):
-    # Beside the weights there is one vector to go on with, the velocity; Adam has two.
+def test_a_fitted_model_holds_its_weights_and_the_memory_of_its_optimizer(params, most, dtype):
+    # Besides the weights, SGD keeps one vector, the velocity; Adam keeps two.
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(1000, 300)).astype(dtype), rng.integers(0, 3, size=1000)
     clf = mlp(hidden_layer_sizes=(200, 100), **params).fit(X, y)

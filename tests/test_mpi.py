@@ -1,4 +1,4 @@
-"""Data-parallel training on real MPI ranks, held against one process that is given the same joint batches."""
+"""Data-parallel training on real MPI ranks, compared with one process on the same global batches."""
 
 import copy
 import os
@@ -120,7 +120,7 @@ def test_rows_without_weights_weigh_one_beside_a_rank_with_weights(ranks):
     assert_like_one(ranks("weights_on_one_rank_only")[0], mpi_program.make_mlp().fit(X, y, weights))
 
 
-def test_partial_fit_goes_on_together(ranks):
+def test_partial_fit_resumes_on_all_ranks(ranks):
     one = mpi_program.make_mlp(max_iter=3).fit(*mpi_program.make_data("multiclass"))
     assert_like_one(ranks("partial_fit")[0], one)
 
@@ -142,13 +142,13 @@ def test_each_rank_splits_off_its_share(ranks):
     assert 0.6 * 90 <= got["rows_per_epoch"] <= 0.8 * 90
 
 
-def test_the_penalty_is_tuned_on_the_rows_of_all_ranks(ranks):
+def test_alpha_is_selected_on_the_rows_of_all_ranks(ranks):
     X, y, w = mpi_program.make_data("multiclass")
     one = mpi_program.make_mlp(learning_rate="one_cycle", max_iter=30)
     for _ in range(20):
         one.partial_fit(X, y, [0, 1, 2], w)
-    got = ranks("tuned_penalty")[0]
-    # Before it is set the training is the same; then each rank's own rows stand for all of them.
+    got = ranks("selected_alpha")[0]
+    # Until alpha is selected, training is the same. Each rank estimates the curvature of all rows from its own.
     assert_allclose(got["loss_curve_"][:20], one.loss_curve_, rtol=1e-9)
     network, loss, N = one._network(), LOSSES["multiclass"], w.sum() ** 2 / (w @ w)
     omega, gamma = w * N / w.sum(), 0.0
@@ -163,20 +163,20 @@ def test_the_penalty_is_tuned_on_the_rows_of_all_ranks(ranks):
     assert got["alpha_"] == pytest.approx(c / N, rel=1e-6)
 
 
-def test_a_closing_course_takes_the_rows_of_all_ranks(ranks):
-    got = ranks("closing_course")[0]
+def test_the_refit_takes_the_rows_of_all_ranks(ranks):
+    got = ranks("refit")[0]
     assert got["n_iter_"] == 12
-    assert len(got["closing"]) == 4
+    assert len(got["refit_loss_curve_"]) == 4
 
 
-def test_a_complaint_that_depends_on_one_ranks_rows_keeps_nobody_waiting(ranks):
+def test_a_warning_that_depends_on_one_ranks_rows_keeps_nobody_waiting(ranks):
     everyone = ranks("hopeless_but_for_one_rank")
-    complained = ["hardly better than guessing" in " ".join(got["warned"]) for got in everyone]
-    assert complained == [False, False, True]
+    warned = ["hardly better than guessing" in " ".join(got["warned"]) for got in everyone]
+    assert warned == [False, False, True]
 
 
 def test_ranks_that_run_out_of_rows_stand_by(ranks):
-    """The textbook is given the joint batches that the ranks drew."""
+    """The textbook is given the global batches that the ranks drew."""
     n = sum(RAGGED)
     X, y, w = mpi_program.make_data("multiclass", n)
     shares = [round(BATCH_SIZE * n_here / n) for n_here in RAGGED]
@@ -328,8 +328,8 @@ class ThreadComm:
     def Bcast(self, array, root):
         array[...] = self.allgather(array)[root]
 
-    def Allreduce(self, here, joint):
-        joint[...] = sum(self.allgather(here))
+    def Allreduce(self, here, total):
+        total[...] = sum(self.allgather(here))
 
 
 def on_threads(size, task):
@@ -455,14 +455,14 @@ def test_partial_fit_compares_the_kind_of_y():
     assert_all_raise(on_threads(2, task), r"kind of y: 'multiclass', 'multilabel'\. Give")
 
 
-def test_a_training_goes_on_from_the_same_model_only():
+def test_training_resumes_from_the_same_model_only():
     fitted = small(warm_start=True).fit(*parts_of()[0])
     results = fit_on_threads([fitted, small(warm_start=True)], parts_of())
     assert_all_raise(results, r"rank by rank, .*epoch: 2, 0; .*to resume training, the same model")
 
 
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
-def test_ranks_that_trained_apart_go_on_with_the_first_ones_model(solver):
+def test_ranks_that_trained_apart_resume_with_the_first_ones_model(solver):
     """Its optimizer's vectors, too: with their own ones the ranks would part again."""
     mlps = [
         small(solver=solver, warm_start=True).fit(X_here, y_here)
@@ -548,7 +548,7 @@ def test_copies_made_inside_the_block_belong_to_no_team(duplicate):
     assert_array_equal(theta_of(kept), theta_of(mlp))
 
 
-def test_a_block_inside_another_is_refused_and_the_outer_one_goes_on():
+def test_a_block_inside_another_is_refused_and_the_outer_one_continues():
     def task(comm):
         with data_parallel(small(), comm) as mlp:
             with pytest.raises(ValueError, match=r"is already inside a data_parallel block"):

@@ -219,11 +219,11 @@ def test_the_path_is_that_of_torch(dtype, make, rates, recurrence, in_torch):
         assert_allclose(step, twin.numpy(), **tolerance)
 
 
-# What is kept, and what goes on from it
+# The memory of an optimizer
 
 
 @pytest.mark.parametrize("make", [make_sgd, make_adam])
-def test_an_optimizer_goes_on_from_its_memory_with_the_same_bits(make):
+def test_an_optimizer_resumes_from_its_memory_with_the_same_bits(make):
     gradients = np.random.default_rng(0).normal(size=(6, 2))
     whole, halves = two_parameters(), two_parameters()
     optimizer = make(whole)

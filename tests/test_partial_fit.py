@@ -58,7 +58,7 @@ def trained_in_parts(clf, X, y, n, classes=(0, 1, 2), **more):
 
 
 def assert_same_training(a, b):
-    """Compare everything that is public, bit for bit, and the course that the next epoch takes."""
+    """Compare the parameters, curves, counters and classes, bit for bit."""
     for name in ("coefs_", "intercepts_"):
         for ours, theirs in zip(getattr(a, name), getattr(b, name), strict=True):
             np.testing.assert_array_equal(ours, theirs)
@@ -79,7 +79,7 @@ def test_fit_equals_as_many_calls_of_partial_fit_bit_for_bit(params, dtype):
     fitted = mlp(**params).fit(X, y)
     in_parts = trained_in_parts(mlp(**params), X, y, 6)
     assert_same_training(fitted, in_parts)
-    # The next epoch finds both in the same state: order of rows, velocity, masks and the rate's course.
+    # The next epoch is the same too: both have the same order of rows, velocity, masks and learning rate.
     assert_same_training(fitted.partial_fit(X, y), in_parts.partial_fit(X, y))
 
 
@@ -105,7 +105,7 @@ def test_fit_equals_partial_fit_on_sparse_rows():
 
 
 @every_training
-def test_partial_fit_goes_on_where_fit_ended(params):
+def test_partial_fit_resumes_where_fit_ended(params):
     X, y = data()
     whole = trained_in_parts(mlp(**params), X, y, 9)
     begun = mlp(**params).fit(X, y)
@@ -260,7 +260,7 @@ def test_early_stopping_is_no_error_on_a_chunk_of_one_row():
     assert clf.t_ == 1
 
 
-def test_partial_fit_after_early_stopping_goes_on_from_the_restored_parameters():
+def test_partial_fit_after_early_stopping_resumes_from_the_restored_parameters():
     X, y = data()
     params = {"learning_rate_init": 1.0, "max_iter": 30, "momentum": 0.0, "batch_size": 1000}
     clf = mlp(early_stopping=True, validation_fraction=0.3, **params).fit(X, y)
@@ -367,7 +367,7 @@ def test_one_call_is_one_epoch_of_max_iter(learning_rate):
 
 
 @pytest.mark.parametrize("learning_rate", ["cosine", "one_cycle", _falling])
-def test_a_new_course_of_the_rate_begins_after_max_iter_calls(learning_rate):
+def test_a_new_cycle_of_the_rate_begins_after_max_iter_calls(learning_rate):
     X, y = data()
     clf = trained_in_parts(mlp(learning_rate=learning_rate), X, y, 15)
     rates = clf.learning_rate_curve_
@@ -376,7 +376,7 @@ def test_a_new_course_of_the_rate_begins_after_max_iter_calls(learning_rate):
 
 
 @pytest.mark.parametrize("learning_rate", ["cosine", "one_cycle", _falling])
-def test_a_course_that_early_stopping_cut_short_goes_on_in_partial_fit(learning_rate):
+def test_a_cycle_that_early_stopping_cut_short_continues_in_partial_fit(learning_rate):
     X, y = data()
     scores = iter([3, 2, 1])
     clf = mlp(
@@ -415,7 +415,7 @@ def test_large_labels_of_another_integer_type_are_told_apart(dtype_of_classes, d
     assert len(set(other.predict(X).tolist())) == 3
 
 
-def test_large_labels_of_another_integer_type_judge_the_same():
+def test_large_labels_of_another_integer_type_validate_the_same():
     X, y = data()
     params = {"early_stopping": True, "scoring": "accuracy", "max_iter": 10}
     same, other = (
@@ -449,14 +449,14 @@ def test_reading_labels_in_two_threads_at_once_leaves_the_filters_of_warnings_as
         check(y)
 
     def read(_):
-        answers = targets.CheckedTarget.read(np.arange(60.0), part=True)
+        checked = targets.CheckedTarget.read(np.arange(60.0), part=True)
         if current_thread() is arrived[0]:
             first_is_done.set()
-        return answers
+        return checked
 
     monkeypatch.setattr(targets, "check_classification_targets", slow_check)
     before = list(warnings.filters)
     with ThreadPoolExecutor(2) as pool:
         read_twice = list(pool.map(read, range(2)))
-    assert [len(answers.present) for answers in read_twice] == [60, 60]
+    assert [len(checked.present) for checked in read_twice] == [60, 60]
     assert warnings.filters == before

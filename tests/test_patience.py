@@ -92,7 +92,7 @@ def test_infinite_patience_trains_for_exactly_max_iter_epochs(early_stopping):
 # adaptive
 
 
-def test_adaptive_divides_the_rate_by_five_when_patience_is_spent_and_starts_the_comparison_afresh():
+def test_adaptive_divides_the_rate_by_five_when_patience_runs_out_and_starts_the_comparison_afresh():
     X, y = data()
     # One lucky epoch (9) must not ruin the rate: after the division the comparison starts anew with 1.
     scores = [0, 9, 1, 1, 1, 2, 3, 4, 4, 4, 4, 4, 4]

@@ -103,7 +103,7 @@ def test_predictions_agree_with_probabilities_and_scores(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_scores_are_the_network_written_out(kind):
+def test_logits_are_the_network_written_out(kind):
     clf, X, _ = fitted(kind)
     hidden = np.maximum(X @ clf.coefs_[0] + clf.intercepts_[0], 0)
     z = hidden @ clf.coefs_[1] + clf.intercepts_[1]
@@ -112,20 +112,20 @@ def test_scores_are_the_network_written_out(kind):
 
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
 def test_the_loss_is_exact_without_clipping(kind):
-    # Scores of a million and wrong labels: a probability that is clipped at 1e-16 would cost at most 37.
+    # Logits of a million and wrong labels: a probability that is clipped at 1e-16 would cost at most 37.
     clf, X, y = fitted(kind)
     X_far = X * 1e6
     wrong = 1 - y if kind == "multilabel" else np.roll(clf.classes_, 1)[np.searchsorted(clf.classes_, y)]
     params = clf.get_params() | {"early_stopping": True, "max_iter": 1}
-    judged = ScratchMLPClassifier(**params).fit(X, y, X_val=X_far, y_val=wrong)
-    log_P = judged.predict_log_proba(X_far)
+    validated = ScratchMLPClassifier(**params).fit(X, y, X_val=X_far, y_val=wrong)
+    log_P = validated.predict_log_proba(X_far)
     if kind == "multilabel":
-        z = judged.decision_function(X_far)
+        z = validated.decision_function(X_far)
         expected = -np.where(wrong == 1, log_expit(z), log_expit(-z)).sum(axis=1).mean()
     else:
         expected = -log_P[np.arange(60), np.searchsorted(clf.classes_, wrong)].mean()
     assert expected > 1e4
-    assert judged.validation_loss_curve_[0] == pytest.approx(expected, rel=1e-10)
+    assert validated.validation_loss_curve_[0] == pytest.approx(expected, rel=1e-10)
 
 
 def test_the_training_loss_is_exact_without_clipping():

@@ -14,7 +14,7 @@ def annealed(**params):
 
 
 @pytest.mark.parametrize("learning_rate", ["one_cycle", "cosine"])
-def test_a_quarter_of_the_epochs_is_kept_for_a_closing_course_on_all_rows(learning_rate):
+def test_a_quarter_of_the_epochs_is_kept_for_a_refit_on_all_rows(learning_rate):
     X, y = data()
     clf = annealed(learning_rate=learning_rate).fit(X, y)
     assert clf.n_iter_ == len(clf.loss_curve_) == len(clf.validation_scores_) == 15
@@ -22,7 +22,7 @@ def test_a_quarter_of_the_epochs_is_kept_for_a_closing_course_on_all_rows(learni
     assert clf.t_ == 15 * 90 + 5 * 120
 
 
-def test_where_patience_is_spent_early_the_closing_course_is_no_longer_than_the_search():
+def test_where_patience_runs_out_early_the_refit_is_no_longer_than_the_training_before_it():
     X, y = data()
     clf = annealed(max_iter=400, n_iter_no_change=2, scoring=scripted_scores([0.3, 0.2, 0.1])).fit(X, y)
     assert clf.n_iter_ == len(clf.refit_loss_curve_) == 3
@@ -34,17 +34,17 @@ def test_where_patience_is_spent_early_the_closing_course_is_no_longer_than_the_
     [{}, {"solver": "adam", "learning_rate_init": 0.01}, {"class_weight": "balanced"}, {"alpha": "auto"}],
     ids=str,
 )
-def test_the_closing_course_is_a_new_training_from_the_best_epoch_on(params):
+def test_the_refit_is_a_new_training_from_the_best_epoch_on(params):
     X, y = data()
     clf = annealed(**params).fit(X, y)
-    # With a warm start to come there is no closing course, so it can be taken by hand.
+    # With warm_start=True there is no refit, so it can be done by hand.
     by_hand = annealed(**params, warm_start=True, max_iter=15).fit(X, y)
     assert by_hand.best_iter_ == clf.best_iter_
     assert by_hand.refit_loss_curve_ is None
     by_hand._training_state["memory"] = {}
     rate = by_hand.learning_rate_init / 2
     by_hand.set_params(early_stopping=False, learning_rate="cosine", learning_rate_init=rate, max_iter=5)
-    # Of "auto" the closing course takes over what the judged one has found.
+    # The refit keeps the prior precision that alpha="auto" selected; by hand, alpha is given.
     by_hand.set_params(alpha=clf.alpha_).fit(X, y)
     assert_same_bits(clf, by_hand)
     assert clf.refit_loss_curve_ == by_hand.loss_curve_[15:]
@@ -61,7 +61,7 @@ def test_the_closing_course_is_a_new_training_from_the_best_epoch_on(params):
     ],
     ids=["constant", "adaptive", "callable", "warm start", "too few epochs"],
 )
-def test_otherwise_the_best_epoch_is_the_last_word(params):
+def test_otherwise_there_is_no_refit(params):
     X, y = data()
     clf = annealed(**params).fit(X, y)
     assert clf.refit_loss_curve_ is None
@@ -75,7 +75,7 @@ def test_given_validation_rows_are_never_trained_on():
     assert clf.best_validation_score_ == pytest.approx(-log_loss(y[90:], clf.predict_proba(X[90:])))
 
 
-def test_what_follows_a_closing_course_counts_on_from_the_judged_epochs():
+def test_a_warm_start_after_a_refit_counts_on_from_the_validated_epochs():
     X, y = data()
     clf = annealed().fit(X, y)
     clf.set_params(warm_start=True, max_iter=4).fit(X, y)
@@ -86,7 +86,7 @@ def test_what_follows_a_closing_course_counts_on_from_the_judged_epochs():
 
 
 @pytest.mark.parametrize("epochs", [15, 17], ids=["at once", "after two epochs"])
-def test_an_interrupt_of_the_closing_course_keeps_whole_epochs(epochs, monkeypatch):
+def test_an_interrupt_of_the_refit_keeps_whole_epochs(epochs, monkeypatch):
     X, y = data()
     done, run_epoch = [], Trainer.run_epoch
 

@@ -1,4 +1,4 @@
-"""Schedules: the rate and the momentum of every epoch, and what happens when patience is spent."""
+"""Schedules: the rate and the momentum of every epoch, and what happens on a plateau."""
 
 import re
 from decimal import Decimal
@@ -66,7 +66,7 @@ def test_adaptive_ends_before_the_rate_falls_below_its_smallest():
     assert_allclose(0.1 * schedule.factor(0), 1.28e-6, rtol=1e-12)
 
 
-def test_adaptive_goes_on_at_the_present_rate_when_it_is_made_anew_from_the_state():
+def test_adaptive_resumes_at_the_current_rate_when_it_is_made_anew_from_the_state():
     state = make_state()
     Adaptive(1.0, state).on_plateau()
     assert_allclose(Adaptive(1.0, state).factor(0), 0.2, rtol=1e-15)
@@ -75,7 +75,7 @@ def test_adaptive_goes_on_at_the_present_rate_when_it_is_made_anew_from_the_stat
 @pytest.mark.parametrize(
     "schedule", [Constant(), InverseScaling(0.5), Cosine(10), OneCycle(10)], ids=lambda s: type(s).__name__
 )
-def test_only_adaptive_goes_on_when_patience_is_spent(schedule):
+def test_only_adaptive_continues_when_patience_runs_out(schedule):
     assert not schedule.on_plateau()
 
 
@@ -89,7 +89,7 @@ def test_cosine_by_hand():
     assert_allclose(factors(Cosine(6), 6), expected, rtol=1e-14)
 
 
-def test_cosine_comes_down_to_about_zero_in_the_last_epoch():
+def test_cosine_decays_to_about_zero_in_the_last_epoch():
     assert Cosine(100).factor(99) < 3e-4
 
 
@@ -153,7 +153,7 @@ def test_the_other_schedules_leave_the_momentum_alone(schedule):
     assert [schedule.momentum(epoch, 0.9) for epoch in range(10)] == [0.9] * 10
 
 
-# Anneal: the rate comes down towards the last epoch
+# Annealing: the rate decays over a fixed number of epochs
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_the_other_schedules_leave_the_momentum_alone(schedule):
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_schedules_that_come_down_by_themselves_say_so(schedule, anneals):
+def test_a_schedule_says_whether_it_anneals(schedule, anneals):
     assert schedule.anneals is anneals
 
 
@@ -176,22 +176,24 @@ def test_a_function_of_the_share_of_epochs_is_a_schedule():
     assert factors(UserSchedule(4, lambda f: 1 - f), 4) == [1, 0.75, 0.5, 0.25]
 
 
-COURSES = [Cosine, OneCycle, lambda max_iter, start=0: UserSchedule(max_iter, lambda f: 2 - f, start)]
-every_course = pytest.mark.parametrize("course", COURSES, ids=["Cosine", "OneCycle", "Annealed"])
+ANNEALED = [Cosine, OneCycle, lambda max_iter, start=0: UserSchedule(max_iter, lambda f: 2 - f, start)]
+every_annealed_schedule = pytest.mark.parametrize(
+    "make_schedule", ANNEALED, ids=["Cosine", "OneCycle", "Annealed"]
+)
 
 
-@every_course
-def test_a_new_course_begins_where_one_is_over(course):
-    schedule = course(5)
+@every_annealed_schedule
+def test_a_new_cycle_begins_where_one_is_over(make_schedule):
+    schedule = make_schedule(5)
     assert factors(schedule, 20) == factors(schedule, 5) * 4
     assert [schedule.momentum(t, 0.9) for t in range(10)] == [schedule.momentum(t, 0.9) for t in range(5)] * 2
     assert len(set(factors(schedule, 5))) == 5
 
 
-@every_course
-def test_a_course_counts_from_its_start(course):
-    late = course(5, start=7)
-    assert [late.factor(7 + t) for t in range(10)] == factors(course(5), 5) * 2
+@every_annealed_schedule
+def test_a_cycle_counts_from_its_start(make_schedule):
+    late = make_schedule(5, start=7)
+    assert [late.factor(7 + t) for t in range(10)] == factors(make_schedule(5), 5) * 2
     assert [late.fraction(7 + t) for t in range(6)] == [0, 1 / 5, 2 / 5, 3 / 5, 4 / 5, 0]
 
 
@@ -226,20 +228,20 @@ def test_a_function_that_returns_no_usable_factor_is_an_error_that_says_so(bad):
 )
 def test_the_optimizer_gets_the_rate_and_the_momentum_of_every_epoch(schedule, monkeypatch):
     trainer = small_trainer(eta=0.2, momentum=0.8, schedule=schedule)
-    told, begin_epoch = [], trainer.optimizer.begin_epoch
+    seen, begin_epoch = [], trainer.optimizer.begin_epoch
 
     def note(schedule, epoch):
         eta = begin_epoch(schedule, epoch)
-        told.append((eta, trainer.optimizer._mu.item()))
+        seen.append((eta, trainer.optimizer._mu.item()))
         return eta
 
     monkeypatch.setattr(trainer.optimizer, "begin_epoch", note)
     result = trainer.run(6)
-    assert told == [(0.2 * schedule.factor(t), schedule.momentum(t, 0.8)) for t in range(6)]
-    assert [record.learning_rate for record in result.records] == [eta for eta, _ in told]
+    assert seen == [(0.2 * schedule.factor(t), schedule.momentum(t, 0.8)) for t in range(6)]
+    assert [record.learning_rate for record in result.records] == [eta for eta, _ in seen]
 
 
-def test_a_schedule_goes_on_where_the_state_left_off():
+def test_a_schedule_resumes_where_the_state_left_off():
     state = make_state()
     first = small_trainer(state=state, schedule=Cosine(6))
     rates = [first.run_epoch().learning_rate for _ in range(2)]
@@ -248,7 +250,7 @@ def test_a_schedule_goes_on_where_the_state_left_off():
     assert_allclose(rates, 0.1 * np.array(factors(Cosine(6), 6)), rtol=1e-15)
 
 
-def test_a_new_course_of_the_schedule_begins_at_the_full_rate():
+def test_a_new_cycle_of_the_schedule_begins_at_the_full_rate():
     state = make_state()
     small_trainer(state=state, schedule=Cosine(6)).run(4)
     state.cycle_start = state.epoch

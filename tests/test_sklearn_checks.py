@@ -27,7 +27,7 @@ VARIANTS = [
 CONFIGURATIONS = [
     {},
     *(variant | {"max_iter": 5} for variant in VARIANTS),
-    # A first fit that has come to rest: a second one changes nothing, so no check needs an exception.
+    # The first fit converges, so a second one changes nothing, and no check needs an exception.
     {"warm_start": True, "learning_rate": "adaptive", "tol": 1e-2},
     {"warm_start": True, "solver": "lbfgs", "hidden_layer_sizes": ()},
     {"solver": "lbfgs"},
@@ -41,11 +41,11 @@ EQUIVALENCE = (
     "check_sample_weight_equivalence_on_sparse_data",
 )
 FIT_TWICE = ("check_classifiers_multilabel_representation_invariance", "check_supervised_y_2d")
-GOES_ON = "fits twice and expects the same predictions; MLPClassifier(warm_start=True) fails it, too"
+RESUMES = "fits twice and expects the same predictions; MLPClassifier(warm_start=True) fails it, too"
 WITH_EXPECTED_FAILURES = [
     ({"dropout": 0.1, "max_iter": 5}, dict.fromkeys(EQUIVALENCE, f"masks are {BY_ROW}")),
     ({"early_stopping": True, "max_iter": 5}, dict.fromkeys(EQUIVALENCE, f"the validation part is {BY_ROW}")),
-    ({"warm_start": True, "max_iter": 5}, dict.fromkeys(FIT_TWICE, GOES_ON)),
+    ({"warm_start": True, "max_iter": 5}, dict.fromkeys(FIT_TWICE, RESUMES)),
 ]
 
 

@@ -54,7 +54,7 @@ DEFAULTS = {
     ),
     "test_tolerance": (
         {"learning_rate": "constant"},
-        "patience is to end training, which it does not while the rate comes down by itself",
+        "patience is to end training, but it is unlimited where the rate anneals",
     ),
 }
 

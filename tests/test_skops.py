@@ -44,7 +44,7 @@ def test_a_model_comes_back_whole_with_one_class_trusted(params, tmp_path):
     assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
     assert_array_equal(loaded.predict(X), model.predict(X))
     if model.solver != "lbfgs":
-        # The optimizer and the random order came along: training goes on as if nothing had happened.
+        # The states of the optimizer and of the random generator are kept: training continues identically.
         for each in (model, loaded):
             each.partial_fit(X, y)
         for ours, theirs in zip(model.coefs_, loaded.coefs_, strict=True):

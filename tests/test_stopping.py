@@ -11,8 +11,8 @@ from skscratch.schedules import Adaptive
 from skscratch.stopping import BestCheckpoint, Checkpoint, Patience, diverged
 
 
-def epochs_until_spent(patience, values):
-    """Return how many values it takes to spend the patience; None if they do not."""
+def epochs_until_stop(patience, values):
+    """Return after how many values patience runs out; None if it does not."""
     for n, value in enumerate(values, start=1):
         if patience.runs_out(value):
             return n
@@ -20,8 +20,8 @@ def epochs_until_spent(patience, values):
 
 
 @pytest.mark.parametrize("k", [1, 2, 5])
-def test_patience_is_spent_after_exactly_k_epochs_without_improvement(k):
-    assert epochs_until_spent(Patience(k, tol=0.0), [1.0] * 20) == 1 + k
+def test_patience_runs_out_after_exactly_k_epochs_without_improvement(k):
+    assert epochs_until_stop(Patience(k, tol=0.0), [1.0] * 20) == 1 + k
 
 
 def test_the_first_epoch_always_counts_as_an_improvement():
@@ -31,16 +31,16 @@ def test_the_first_epoch_always_counts_as_an_improvement():
 def test_an_improvement_gives_the_whole_patience_back():
     # Improvements in epochs 1, 3 and 6; then three epochs without one.
     values = [5.0, 5.0, 4.0, 4.0, 4.0, 3.0, 3.0, 3.0, 3.0, 3.0]
-    assert epochs_until_spent(Patience(3, tol=0.0), values) == 9
+    assert epochs_until_stop(Patience(3, tol=0.0), values) == 9
 
 
 def test_an_improvement_of_exactly_tol_does_not_count():
     # In quarters, so that the differences are exact.
-    assert epochs_until_spent(Patience(2, tol=0.25), [1.0, 0.75, 0.75]) == 3
+    assert epochs_until_stop(Patience(2, tol=0.25), [1.0, 0.75, 0.75]) == 3
 
 
 def test_an_improvement_of_a_little_more_than_tol_counts():
-    assert epochs_until_spent(Patience(2, tol=0.25), [1.0, 0.75 - 2**-20, 0.75, 0.75]) == 4
+    assert epochs_until_stop(Patience(2, tol=0.25), [1.0, 0.75 - 2**-20, 0.75, 0.75]) == 4
 
 
 def test_with_tol_zero_the_smallest_improvement_counts_and_no_change_does_not():
@@ -53,42 +53,42 @@ def test_with_tol_zero_the_smallest_improvement_counts_and_no_change_does_not():
 def test_steps_too_small_to_count_add_up_until_they_do():
     # Each step is half of tol: every third value is more than tol below the last one that counted.
     values = [10.0 - 0.5 * i for i in range(40)]
-    assert epochs_until_spent(Patience(3, tol=1.0), values) is None
+    assert epochs_until_stop(Patience(3, tol=1.0), values) is None
 
 
 def test_improvement_is_measured_from_the_last_value_that_counted_not_from_the_best():
     # 0.9 is better than 1.0 but does not count; 0.75 is more than 0.2 below 1.0 and less than 0.2 below 0.9.
-    assert epochs_until_spent(Patience(2, tol=0.2), [1.0, 0.9, 0.75, 0.75, 0.75]) == 5
+    assert epochs_until_stop(Patience(2, tol=0.2), [1.0, 0.9, 0.75, 0.75, 0.75]) == 5
 
 
 def test_worse_values_do_not_move_the_mark():
-    assert epochs_until_spent(Patience(3, tol=0.0), [1.0, 9.0, 8.0, 7.0]) == 4
+    assert epochs_until_stop(Patience(3, tol=0.0), [1.0, 9.0, 8.0, 7.0]) == 4
 
 
-def test_endless_patience_is_never_spent():
-    assert epochs_until_spent(Patience(math.inf, tol=0.0), [1.0] * 1000) is None
+def test_unlimited_patience_never_runs_out():
+    assert epochs_until_stop(Patience(math.inf, tol=0.0), [1.0] * 1000) is None
 
 
 def test_values_below_zero_improve_downwards_too():
     # Negated scores: -0.5 is better than -0.4.
-    assert epochs_until_spent(Patience(2, tol=0.01), [-0.4, -0.5, -0.5, -0.5]) == 4
+    assert epochs_until_stop(Patience(2, tol=0.01), [-0.4, -0.5, -0.5, -0.5]) == 4
 
 
 def test_nan_is_no_improvement():
-    assert epochs_until_spent(Patience(2, tol=0.0), [1.0, np.nan, np.nan]) == 3
+    assert epochs_until_stop(Patience(2, tol=0.0), [1.0, np.nan, np.nan]) == 3
 
 
 def test_a_restart_forgets_the_mark_and_the_count():
     patience = Patience(2, tol=0.0)
-    assert epochs_until_spent(patience, [1.0, 1.0, 1.0]) == 3
+    assert epochs_until_stop(patience, [1.0, 1.0, 1.0]) == 3
     patience.restart()
     # 5.0 is worse than all before, but the first after the restart.
-    assert epochs_until_spent(patience, [5.0, 5.0, 5.0]) == 3
+    assert epochs_until_stop(patience, [5.0, 5.0, 5.0]) == 3
 
 
-def test_one_lucky_epoch_does_not_ruin_the_courses_at_lower_rates():
-    # With the adaptive rate, as the trainer does it: after a lucky epoch nothing at this rate comes near. The
-    # next rate is judged by its own epochs, and stays for as long as they improve.
+def test_one_lucky_epoch_does_not_ruin_training_at_lower_rates():
+    # As in training with the adaptive rate: after a lucky epoch no value at this rate is an improvement.
+    # Patience restarts at the next rate, which stays for as long as its own epochs improve.
     state = make_state()
     schedule, patience = Adaptive(0.5, state), Patience(2, tol=0.0)
     values = [3.0, 0.1, 2.9, 2.8] + [2.5 - 0.1 * i for i in range(10)]

@@ -1,4 +1,4 @@
-"""Training: the textbook's numbers, the same bits on every way to get there, and a true ending."""
+"""Training: the textbook's numbers, the same bits on every way to get there, and a true stop reason."""
 
 import copy
 import functools
@@ -325,7 +325,7 @@ def test_run_of_n_epochs_gives_the_bits_of_n_times_run_epoch(options):
 
 
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
-def test_a_new_trainer_goes_on_from_the_state_with_the_same_bits(options):
+def test_a_new_trainer_resumes_from_the_state_with_the_same_bits(options):
     whole, halves = (small_trainer(alpha=0.1, **options) for _ in range(2))
     whole.run(6)
     halves.run(3)
@@ -360,7 +360,7 @@ def test_training_leaves_numpys_global_generator_alone():
         assert_array_equal(old, new)
 
 
-# The ending
+# The stop reason and the result
 
 
 class LossFrom:
@@ -402,14 +402,14 @@ def test_without_patience_every_epoch_is_trained_and_nothing_is_restored():
     assert result.best_score is None
 
 
-def test_training_ends_as_converged_when_patience_is_spent():
+def test_training_ends_as_converged_when_patience_runs_out():
     # No improvement counts against a tolerance of 1000 but the first.
     result = small_trainer().run(50, [Patience(4, tol=1000.0)])
     assert result.stop_reason is StopReason.CONVERGED
     assert len(result.records) == 1 + 4
 
 
-def test_patience_watches_the_validation_where_there_is_one():
+def test_patience_monitors_the_validation_where_there_is_one():
     trainer = small_trainer(eta=1e-3)
     validation = LossFrom(trainer, [3.0, 2.0, 2.5, 2.4, 2.3])
     result = trainer.run(50, [Patience(3, tol=0.0)], validation)
@@ -446,20 +446,20 @@ def test_parameters_trained_after_the_restore_do_not_change_the_best_ones():
 
 
 def test_validation_loss_is_the_textbooks_and_training_is_not_disturbed_by_it():
-    judged, alone = small_trainer(alpha=0.5), small_trainer(alpha=0.5)
+    validated, alone = small_trainer(alpha=0.5), small_trainer(alpha=0.5)
     X, y, w = make_X(9, N_FEATURES, seed=5), make_y("multiclass", 9, seed=5), make_weights(9, seed=5)
-    sizes = judged.objective.network.sizes
-    held_out = make_batches(make_rows(X, y, "multiclass", w), 4, "multiclass", judged.objective.network)
-    result = judged.run(1, (), Validation(judged.objective, held_out))
+    sizes = validated.objective.network.sizes
+    held_out = make_batches(make_rows(X, y, "multiclass", w), 4, "multiclass", validated.objective.network)
+    result = validated.run(1, (), Validation(validated.objective, held_out))
     alone.run(1)
-    assert_array_equal(judged.objective.network.theta, alone.objective.network.theta)
-    twin = textbook_network(sizes, "tanh", judged.objective.network.theta, "multiclass")
+    assert_array_equal(validated.objective.network.theta, alone.objective.network.theta)
+    twin = textbook_network(sizes, "tanh", validated.objective.network.theta, "multiclass")
     expected = textbook.objective(twin, X, textbook_Y(y, "multiclass"), w, alpha=0.0)
     assert_allclose(result.records[0].validation_loss, expected, rtol=1e-13)
     assert result.records[0].score == -result.records[0].validation_loss
 
 
-def test_a_score_is_watched_in_place_of_the_loss():
+def test_a_score_is_monitored_in_place_of_the_loss():
     trainer = small_trainer()
     held_out = make_batches(trainer.batches.rows, 4, "multiclass", trainer.objective.network)
     scores = iter([0.5, 0.9, 0.7])
@@ -511,7 +511,7 @@ def test_divergence_after_finite_epochs_keeps_their_reports():
 
 
 @np.errstate(over="ignore", invalid="ignore")
-def test_divergence_restores_the_best_parameters_where_a_validation_judges():
+def test_divergence_restores_the_best_parameters_where_there_is_a_validation():
     class Explosive(InverseScaling):
         def factor(self, epoch):
             return 1.0 if epoch < 3 else 1e300
@@ -598,16 +598,16 @@ def test_an_epoch_that_fails_leaves_no_trace(options, monkeypatch):
     assert_array_equal(trainer.objective.network.theta, twin.objective.network.theta)
     for name, vector in twin.state.memory.items():
         assert_array_equal(trainer.state.memory[name], vector)
-    # Going on now is going on as if nothing had happened.
+    # Training continues as if nothing had happened.
     assert trainer.run_epoch().loss == twin.run_epoch().loss
     assert_array_equal(trainer.objective.network.theta, twin.objective.network.theta)
 
 
-def test_an_adaptive_rate_is_divided_by_five_when_patience_is_spent_and_training_goes_on():
+def test_an_adaptive_rate_is_divided_by_five_when_patience_runs_out_and_training_continues():
     state = make_state()
     trainer = small_trainer(eta=1e-5, state=state, schedule=Adaptive(1e-5, state))
     result = trainer.run(50, [Patience(2, tol=1000.0, schedule=trainer.schedule)])
-    # Each course: one epoch that counts and two that do not; 1e-5 / 5 is the last rate above 1e-6.
+    # At each rate: one epoch that counts and two that do not; 1e-5 / 5 is the last rate above 1e-6.
     rates = [record.learning_rate for record in result.records]
     assert_allclose(rates, [1e-5] * 3 + [2e-6] * 3, rtol=1e-15)
     assert result.stop_reason is StopReason.CONVERGED

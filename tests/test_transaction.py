@@ -76,6 +76,19 @@ def test_an_error_of_a_callback_in_an_epoch_goes_up_as_it_is(solver, error):
     assert_unchanged(clf, before)
 
 
+def test_callbacks_are_torn_down_after_an_error():
+    class TornDown(Storing):
+        def teardown(self, estimator, context):
+            self.is_torn_down = True
+
+    callback = TornDown("epoch", ValueError("no"))
+    clf = with_callback(mlp(max_iter=3), callback)
+    with pytest.raises(ValueError, match="no"):
+        clf.fit(X, Y)
+    assert callback.is_torn_down
+    assert [name for name in vars(clf) if "callback" in name] == ["_skl_callbacks"]
+
+
 def test_what_a_scorer_stores_survives_a_fit_that_succeeds_and_no_other():
     def scorer(estimator, X, y):
         estimator.scores_ = [*getattr(estimator, "scores_", []), estimator.score(X, y)]
@@ -109,6 +122,7 @@ def test_a_scorer_cannot_spoil_the_parameters():
         for array in (*estimator.coefs_, *estimator.intercepts_):
             array.fill(np.nan)
         estimator.coefs_ = estimator.classes_ = None
+        estimator.n_features_in_ = estimator._kind = 0
         return accuracy
 
     spoiled, clean = (

@@ -60,7 +60,7 @@ def test_weights_can_be_replaced_and_are_predicted_with(how):
 
 
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
-def test_training_goes_on_from_weights_that_were_brought(method):
+def test_training_resumes_from_weights_that_were_brought(method):
     clf = mlp(warm_start=True, max_iter=1, learning_rate_init=1e-300).fit(X, Y)
     coefs, intercepts = brought(clf)
     clf.coefs_, clf.intercepts_ = copy.deepcopy(coefs), copy.deepcopy(intercepts)
@@ -88,13 +88,13 @@ USES = {
     "warm fit": lambda clf: clf.fit(X, Y),
     "to_sklearn": lambda clf: clf.to_sklearn(),
 }
-"""Everything that takes the parameters up."""
+"""Every method that reads the parameters."""
 
 every_use = pytest.mark.parametrize("use", USES.values(), ids=USES)
 
 
 def standing_still():
-    """Return a fitted classifier that goes on training at a rate which is lost in rounding."""
+    """Return a fitted classifier whose further training changes nothing: its rate is lost in rounding."""
     return mlp(warm_start=True, max_iter=1, learning_rate_init=1e-300).fit(X, Y)
 
 

@@ -1,4 +1,4 @@
-"""warm_start: a later fit goes on with weights, optimizer and curves, and starts to count afresh."""
+"""warm_start: a later fit resumes with the weights, optimizer and curves, and counts its epochs from zero."""
 
 import copy
 import functools
@@ -46,19 +46,19 @@ def test_three_warm_fits_of_ten_epochs_equal_one_of_thirty_bit_for_bit(params, d
     assert_same_model(warm, whole)
     assert warm.n_iter_ == 10
     assert whole.n_iter_ == 30
-    # Both go on alike: the generator and the velocity are in the same state.
+    # Both continue alike: the generator and the velocity are in the same state.
     for clf in (warm, whole):
         clf.set_params(class_weight=None)
     assert_same_model(warm.partial_fit(X, y), whole.partial_fit(X, y))
 
 
-def test_a_warm_start_goes_on_across_pickling():
+def test_a_warm_start_resumes_after_pickling():
     X, y = data()
     warm = pickle.loads(pickle.dumps(mlp().fit(X, y))).fit(X, y)
     assert_same_model(warm, mlp(max_iter=20).fit(X, y))
 
 
-def test_a_warm_start_goes_on_from_partial_fit():
+def test_a_warm_start_resumes_from_partial_fit():
     X, y = data()
     warm = mlp()
     for _ in range(4):
@@ -77,7 +77,7 @@ def test_without_warm_start_a_second_fit_starts_anew():
     assert_same_model(clf.fit(X, y), mlp().fit(X, y))
 
 
-def test_the_curves_go_on():
+def test_the_curves_continue():
     X, y = data()
     clf = mlp(early_stopping=True).fit(X, y)
     first = copy.deepcopy(clf)
@@ -151,7 +151,7 @@ def test_a_schedule_of_max_iter_epochs_starts_again_with_every_fit(learning_rate
     assert len(set(clf.learning_rate_curve_)) > 5
 
 
-def test_lbfgs_goes_on_from_where_it_stopped():
+def test_lbfgs_resumes_from_where_it_stopped():
     X, y = data()
     clf = ScratchMLPClassifier(
         (7, 5), "tanh", solver="lbfgs", alpha=0.1, tol=1e-5, max_iter=2000, random_state=5, warm_start=True

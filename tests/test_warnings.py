@@ -27,7 +27,7 @@ def number_after(name, line):
 
 
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
-def test_max_iter_reached_before_patience_was_spent_warns_and_says_what_to_do(solver):
+def test_max_iter_reached_before_patience_ran_out_warns_and_says_what_to_do(solver):
     X, y = data()
     with pytest.warns(
         ConvergenceWarning, match=r"max_iter=8.*Raise max_iter.*n_iter_no_change=np\.inf"
@@ -100,7 +100,7 @@ def test_verbose_shows_the_validation_loss_and_the_score(capsys):
 
 
 @pytest.mark.parametrize("learning_rate", ["cosine", "one_cycle", lambda fraction: 1 - fraction])
-def test_a_new_course_of_the_rate_in_partial_fit_does_not_warn(learning_rate):
+def test_a_new_cycle_of_the_rate_in_partial_fit_does_not_warn(learning_rate):
     X, y = data()
     clf = mlp(learning_rate=learning_rate, max_iter=3)
     for _ in range(7):
