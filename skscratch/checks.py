@@ -75,7 +75,8 @@ def _check_of_one_sort(values: Any, name: str) -> None:
     odd = {kind for kind in kinds if kind.__name__ in MISSING_TYPES or (strings and kind not in strings)}
     if odd:
         value = next(value for value in values if type(value) in odd)
+        among = "strings" if strings else "its labels"
         raise ValueError(
-            f"{name} holds {short_repr(value)} among its labels. Labels must not be missing, and strings "
-            "must not be mixed with others. Leave out rows without a label; turn other labels into strings."
+            f"{name} holds {short_repr(value)} among {among}. Labels must not be missing, and strings must "
+            "not be mixed with others. Leave out rows without a label; turn other labels into strings."
         )

@@ -185,7 +185,8 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     loss_ : float
         The last entry of ``loss_curve_``.
     loss_curve_ : list of float
-        The objective in each epoch: the weighted mean loss while the network trains, plus the penalty.
+        The objective in each epoch: the weighted mean loss while the network trains, plus the penalty. The
+        list grows in place when training resumes.
     best_loss_ : float or None
         The lowest of them; None with early stopping.
     learning_rate_curve_ : list of float
@@ -373,7 +374,8 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         Raises
         ------
         ValueError
-            If the input is invalid, or if even the initial parameters have no finite loss.
+            If the input is invalid, if even the initial parameters have no finite loss, or if the first epoch
+            diverges with early stopping.
 
         Warns
         -----

@@ -160,6 +160,8 @@ def check_weights(sample_weight: ArrayLike | None, n_rows: int, name: str) -> ND
         weights = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name=name)
     if weights.shape != (n_rows,):
         raise ValueError(f"{name} has shape {weights.shape}, expected one weight per row: ({n_rows},).")
+    if not np.isfinite(weights).all():  # scikit-learn does not check under assume_finite=True
+        raise ValueError(f"{name} contains NaN or infinity. Replace such weights, or leave out their rows.")
     if (weights < 0).any():
         raise ValueError(
             f"{name} holds negative values (the smallest is {weights.min():g}); weights must be at least 0. "

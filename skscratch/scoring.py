@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from sklearn.metrics import check_scoring
 
 from .transaction import MISSING, shallow_copy
@@ -37,8 +38,8 @@ FITTED = (
 class ValidationScore:
     """Scores the current parameters on the validation set each time it is called.
 
-    The scorer gets a copy of the estimator, so it cannot change the model. Attributes that it sets on the
-    copy are set on the estimator too, except those in ``PROTECTED`` and hyperparameters.
+    The scorer gets a copy of the estimator and read-only arrays, so it cannot change the model. Attributes
+    that it sets on the copy are set on the estimator too, except fitted ones and hyperparameters.
 
     Parameters
     ----------
@@ -51,8 +52,6 @@ class ValidationScore:
     weights : ndarray or None
     """
 
-    PROTECTED = ("classes_", "coefs_", "intercepts_")
-
     def __init__(
         self, estimator: Any, give_parameters: Callable[[Any], None], X: Any, y: Any, weights: Any
     ) -> None:
@@ -60,11 +59,15 @@ class ValidationScore:
         self._scorer = check_scoring(estimator, estimator.scoring)
         private = {name for name in vars(estimator) if name.startswith("_")}
         self._protected = {*FITTED, *private, *estimator.get_params(deep=False)}
-        self._data, self._weights = (X, y), {} if weights is None else {"sample_weight": weights}
+        self._data = _read_only(X), _read_only(y)
+        self._weights = {} if weights is None else {"sample_weight": _read_only(weights)}
 
     def __call__(self) -> Any:
         """Return the value of the scorer."""
         shown = shallow_copy(self._estimator)
+        for name in self._protected & vars(shown).keys():
+            if isinstance(value := getattr(shown, name), (list, np.ndarray)):
+                setattr(shown, name, value.copy())
         self._give_parameters(shown)
         # The validation set is an array without feature names by now.
         shown.__dict__.pop("feature_names_in_", None)
@@ -82,3 +85,12 @@ class ValidationScore:
             if name not in self._protected and before.get(name, MISSING) is not value:
                 setattr(self._estimator, name, value)
         return returned
+
+
+def _read_only(data: Any) -> Any:
+    """Return a view of an array that cannot be written to; a sparse array as it is."""
+    if not isinstance(data, np.ndarray):
+        return data
+    view = data.view()
+    view.flags.writeable = False
+    return view

@@ -1,8 +1,7 @@
 """What the fuzz draws: recipes for data of every kind, and parameters, from tame to impossible ones.
 
 A recipe is a few words and numbers, so that a failing example reads like a sentence; data are made from it
-when they are needed. Each table below maps a name to a value or to a function that
-makes one.
+when they are needed. Each table below maps a name to a value or to a function that makes one.
 """
 
 import copy

@@ -148,7 +148,7 @@ def test_alpha_is_selected_on_the_rows_of_all_ranks(ranks):
     for _ in range(20):
         one.partial_fit(X, y, [0, 1, 2], w)
     got = ranks("selected_alpha")[0]
-    # Until alpha is selected, training is the same. Each rank estimates the curvature of all rows from its own.
+    # Until alpha is selected, training is the same. Each rank scales the curvature of its rows to all rows.
     assert_allclose(got["loss_curve_"][:20], one.loss_curve_, rtol=1e-9)
     network, loss, N = one._network(), LOSSES["multiclass"], w.sum() ** 2 / (w @ w)
     omega, gamma = w * N / w.sum(), 0.0

@@ -121,12 +121,18 @@ def test_a_scorer_cannot_spoil_the_parameters():
         accuracy = estimator.score(X, y)
         for array in (*estimator.coefs_, *estimator.intercepts_):
             array.fill(np.nan)
+        estimator.classes_.fill(7)
+        estimator._activations[0] = "tanh"
+        for array in (X, y):
+            with pytest.raises(ValueError, match="read-only"):
+                array[0] = 0
         estimator.coefs_ = estimator.classes_ = None
         estimator.n_features_in_ = estimator._kind = 0
         return accuracy
 
     spoiled, clean = (
-        mlp(early_stopping=True, scoring=scoring, max_iter=4).fit(X, Y) for scoring in (spoil, "accuracy")
+        mlp(early_stopping=True, scoring=scoring, max_iter=4).fit(X, Y, X_val=X, y_val=Y)
+        for scoring in (spoil, "accuracy")
     )
     assert spoiled.validation_scores_ == clean.validation_scores_
     assert_array_equal(parameters(spoiled), parameters(clean))
