@@ -34,13 +34,6 @@ RAW_BYTES = 2**21
 MAX_BATCHES_IN_BLOCK = 64
 
 
-def compute_dtype(dtype: np.dtype) -> np.dtype:
-    """Return the dtype to compute in: float32 if it represents X exactly, else float64."""
-    small_float = dtype.kind == "f" and dtype.itemsize <= 4
-    small_integer = dtype.kind in "biu" and dtype.itemsize <= 2
-    return np.dtype(np.float32 if small_float or small_integer else np.float64)
-
-
 class DenseInput:
     """A batch of dense rows as a[0]: one column per example and a last row of ones."""
 

@@ -15,7 +15,6 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .activations import ACTIVATIONS
-from .batches import compute_dtype
 from .callbacks import (
     Callback,
     CallbackList,
@@ -40,7 +39,7 @@ from .hyperparameters import (
     hidden_sizes,
     why_no_partial_fit,
 )
-from .input_data import read_validation_set, read_X, read_X_y
+from .input_data import compute_dtype, read_validation_set, read_X, read_X_y
 from .losses import LOSSES
 from .network import Layers, Network, check_finite, flat_parameters
 from .prediction import predict_activations, predict_logits
@@ -70,7 +69,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     activation : str or sequence of str, default="alrelu"
         Activation of the hidden layers, one name for all or one for each: "identity", "logistic", "tanh",
         "relu", "leaky_relu", "alrelu", "elu", "selu", "gelu", "silu" or "softplus". The default is a leaky
-        ReLU with a slope of -1/2 below zero, so no gradient vanishes; "relu" is the textbook's choice. See
+        ReLU with a slope of -1/2 below zero, so units cannot die; "relu" is the textbook's choice. See
         :doc:`/user_guide/training`.
     solver : {"sgd", "adam", "lbfgs"}, default="sgd"
         Algorithm that minimises the objective. "lbfgs" needs all rows at once and suits small data; it has no

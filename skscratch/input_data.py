@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
-from .batches import compute_dtype
 from .checks import check_labels, numbers_named
 
 
@@ -53,6 +52,13 @@ def read_validation_set(estimator: Any, X_val: Any, y_val: Any) -> tuple[Any, An
             f"X_val has {X.shape[0]} rows, but y_val has {y.shape[0]}. Pass one target for each row."
         )
     return X, one_column(y)
+
+
+def compute_dtype(dtype: np.dtype) -> np.dtype:
+    """Return the dtype to compute in: float32 if it represents X exactly, else float64."""
+    small_float = dtype.kind == "f" and dtype.itemsize <= 4
+    small_integer = dtype.kind in "biu" and dtype.itemsize <= 2
+    return np.dtype(np.float32 if small_float or small_integer else np.float64)
 
 
 def dtype_to_read(X: Any) -> Any:

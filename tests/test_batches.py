@@ -23,8 +23,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from skscratch import ScratchMLPClassifier, batches
 from skscratch.activations import ACTIVATIONS
-from skscratch.batches import compute_dtype
 from skscratch.communicator import SingleProcess
+from skscratch.input_data import compute_dtype
 
 N, N_FEATURES = 23, 4
 # Whole numbers that every type below holds without rounding.
