@@ -373,8 +373,8 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         Raises
         ------
         ValueError
-            If the input is invalid, if even the initial parameters have no finite loss, or if the first epoch
-            diverges with early stopping.
+            If the input is invalid, if even the initial parameters have no finite loss, or if the validation
+            loss is not finite after the first epoch.
 
         Warns
         -----

@@ -30,18 +30,16 @@ class Diagnosis:
 
 def check_usable(result: TrainingResult, objective: Objective, batches: Batches) -> None:
     """Raise if training diverged and no epoch left usable parameters."""
-    if result.stop_reason is not StopReason.DIVERGED:
-        return
-    if not np.isfinite(objective.value(batches)):
+    if result.stop_reason is StopReason.VALIDATION_DIVERGED and not result.records:
+        raise ValueError(
+            "The validation loss became infinite or NaN in the first epoch, so there is no best epoch. Check "
+            f"X_val (or X) for extreme values. {REMEDY}"
+        )
+    if result.stop_reason is StopReason.DIVERGED and not np.isfinite(objective.value(batches)):
         refuse_non_finite(batches.rows.max_abs)
         raise ValueError(
             "Training diverged: no parameters with a finite loss were found. The estimator is unchanged. "
             + REMEDY
-        )
-    if result.validated and not result.records:
-        raise ValueError(
-            "The training loss or the validation loss became infinite or NaN in the first epoch, so there is "
-            f"no best epoch. Check X and X_val for extreme values. {REMEDY}"
         )
 
 
@@ -50,7 +48,7 @@ def diagnose(
 ) -> Diagnosis | None:
     """Return a warning about the result, or None if training ended as requested."""
     kept = f"the best epoch ({result.best_epoch})" if result.restored else f"epoch {state.epoch}"
-    if result.stop_reason is StopReason.DIVERGED:
+    if result.stop_reason in (StopReason.DIVERGED, StopReason.VALIDATION_DIVERGED):
         return Diagnosis(
             f"Training diverged in epoch {state.epoch + 1}: the loss or a parameter became infinite or NaN. "
             f"The parameters after {kept} are kept. {REMEDY}"

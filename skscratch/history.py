@@ -37,6 +37,7 @@ class StopReason(Enum):
     MAX_ITER = "the last epoch was reached"
     LINE_SEARCH = "the line search of L-BFGS found no lower value"
     DIVERGED = "the loss or a parameter became infinite or NaN"
+    VALIDATION_DIVERGED = "the validation loss became infinite or NaN"
     INTERRUPTED = "the user interrupted"
     CALLBACK = "a callback asked to stop"
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from time import perf_counter
 from typing import Any
 
@@ -164,7 +165,7 @@ class Trainer:
         progress = _Progress(self)
         try:
             reason = self._epochs(n_epochs, stopping_rules, validation, callbacks, progress)
-            if reason is StopReason.DIVERGED:
+            if reason in (StopReason.DIVERGED, StopReason.VALIDATION_DIVERGED):
                 progress.go_back()
         except BaseException as error:
             progress.go_back()
@@ -185,8 +186,10 @@ class Trainer:
         for _ in range(n_epochs):
             callbacks.on_epoch_begin()
             record = self.run_epoch(validation)
-            if not record.is_finite:
+            if not isfinite(record.loss):
                 return StopReason.DIVERGED
+            if not record.is_finite:
+                return StopReason.VALIDATION_DIVERGED
             progress.keep(record)
             if callbacks.on_epoch_end(record):
                 return StopReason.CALLBACK

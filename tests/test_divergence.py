@@ -297,3 +297,18 @@ def test_parameters_that_are_finite_but_have_no_finite_loss_are_not_kept(max_ite
     assert np.isfinite(clf.predict_proba(X)).all()
     with pytest.warns(ConvergenceWarning, match="diverged in epoch 1"):
         mlp(learning_rate_init=eta, batch_size=20).partial_fit(X.astype(dtype), y, classes=[0, 1, 2])
+
+
+@pytest.mark.parametrize("given", [False, True], ids=["split", "X_val"])
+def test_early_stopping_keeps_the_initial_parameters_where_the_first_epoch_diverges(given):
+    X, y = data(n=60)
+    params = {"learning_rate_init": 1e300, "batch_size": 60, "max_iter": 3}
+    validation = {"X_val": X, "y_val": y} if given else {}
+    with pytest.warns(ConvergenceWarning, match=r"diverged in epoch 1.*after epoch 0 are kept"):
+        clf = mlp(early_stopping=True, **params).fit(X, y, **validation)
+    with pytest.warns(ConvergenceWarning, match="diverged in epoch 1"):
+        plain = mlp(**params).fit(X, y)
+    np.testing.assert_array_equal(parameters(clf), parameters(plain))
+    assert clf.best_iter_ is None
+    assert clf.validation_scores_ == clf.loss_curve_ == []
+    assert np.isfinite(clf.predict_proba(X)).all()
