@@ -101,11 +101,14 @@ class Rows:
         Only ratios of weights matter. The division rounds nothing, and sums of weights and of their squares
         stay finite.
         """
-        largest = communicator.max(1.0 if self.weights is None else float(self.weights.max(initial=0)))
+        own = self.own_weights
+        largest = communicator.max(1.0 if own is None else float(own.max(initial=0)))
         if 1 <= largest < 2:
             return self
         weights = np.ones(self.X.shape[0]) if self.weights is None else self.weights
-        return replace(self, weights=over_power_of_two(weights, largest)).with_positive_weights()
+        with np.errstate(over="ignore"):  # in weights of other rows
+            weights = over_power_of_two(weights, largest)
+        return replace(self, weights=weights).with_positive_weights()
 
     def distinct(self) -> Rows:
         """Return the rows with duplicates merged into one row that has their total weight."""

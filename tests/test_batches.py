@@ -25,6 +25,7 @@ from skscratch import ScratchMLPClassifier, batches
 from skscratch.activations import ACTIVATIONS
 from skscratch.communicator import SingleProcess
 from skscratch.input_data import compute_dtype
+from skscratch.rows import effective_size
 
 N, N_FEATURES = 23, 4
 # Whole numbers that every type below holds without rounding.
@@ -441,7 +442,7 @@ def test_the_whole_of_X_is_never_copied(dtype, layout, monkeypatch):
 
 
 @pytest.mark.parametrize("weights", [None, np.full(N, 3.0), np.full(N, 5e-324)])
-def test_all_members_of_a_team_weigh_in_one_unit(weights):
+def test_all_processes_weigh_in_one_unit(weights):
     class Communicator(SingleProcess):
         def max(self, number):
             return 2.0**1000
@@ -452,6 +453,15 @@ def test_all_members_of_a_team_weigh_in_one_unit(weights):
         assert scaled.n_rows == 0  # as good as absent
     else:
         assert_array_equal(scaled.weights, np.full(N, 1.0 if weights is None else 3.0) * 2.0**-1000)
+
+
+def test_the_unit_is_that_of_the_rows_that_take_part():
+    # A validation row may weigh so much more that the square of a training weight would vanish.
+    weights = np.full(N, 3.0)
+    weights[0] = 1e300
+    rows = make_rows(WHOLE, make_y("binary", N), "binary", weights, index=np.arange(1, N)).scaled()
+    assert_array_equal(rows.own_weights, np.full(N - 1, 1.5))
+    assert effective_size(rows.weight_sum, rows.square_sum) == N - 1
 
 
 def test_weights_whose_largest_is_between_one_and_two_stay_as_they_are():
