@@ -190,8 +190,8 @@ def _is_size(size: Any) -> bool:
 
 def activation_names(activation: Any, n_hidden: int) -> list[str]:
     """Return the name of each hidden layer's activation."""
-    names = [activation] * n_hidden if isinstance(activation, str) else entries(activation)
-    if names is None or len(names) != n_hidden or not all(map(_is_activation, names)):
+    names = _one_per_layer(activation, str, _is_activation, n_hidden)
+    if names is None:
         raise ValueError(
             f"activation must be one of {sorted(ACTIVATIONS)}, or a sequence with one name for each of the "
             f"{n_hidden} hidden layers; got {short_repr(activation)}."
@@ -205,8 +205,8 @@ def _is_activation(name: Any) -> bool:
 
 def dropout_rates(dropout: Any, n_hidden: int) -> list[float]:
     """Return the dropout rate of each hidden layer."""
-    rates = [dropout] * n_hidden if isinstance(dropout, Real) else entries(dropout)
-    if rates is None or len(rates) != n_hidden or not all(map(_is_rate, rates)):
+    rates = _one_per_layer(dropout, Real, _is_rate, n_hidden)
+    if rates is None:
         raise ValueError(
             f"dropout must be a rate in [0, 1), or a sequence with one rate for each of the {n_hidden} "
             f"hidden layers; got {short_repr(dropout)}."
@@ -216,6 +216,12 @@ def dropout_rates(dropout: Any, n_hidden: int) -> list[float]:
 
 def _is_rate(rate: Any) -> bool:
     return isinstance(rate, Real) and 0 <= as_float(rate) < 1
+
+
+def _one_per_layer(given: Any, single: type, is_valid: Callable[[Any], bool], n_hidden: int) -> list | None:
+    """Return one value for each hidden layer, repeating a ``single`` one; None unless all are valid."""
+    values = [given] * n_hidden if isinstance(given, single) else entries(given)
+    return values if values is not None and len(values) == n_hidden and all(map(is_valid, values)) else None
 
 
 def check_hidden_layer(layer: Any, n_hidden: int) -> None:

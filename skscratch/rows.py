@@ -54,6 +54,11 @@ class Rows:
         return self.X.shape[0] if self.index is None else len(self.index)
 
     @property
+    def positions(self) -> NDArray:
+        """Indices in X of the rows in the subset."""
+        return np.arange(self.n_rows) if self.index is None else self.index
+
+    @property
     def own_weights(self) -> NDArray | None:
         """Weights of the rows in the subset; None if every weight is 1."""
         return self.weights if self.weights is None or self.index is None else self.weights[self.index]
@@ -112,11 +117,11 @@ class Rows:
 
     def distinct(self) -> Rows:
         """Return the rows with duplicates merged into one row that has their total weight."""
-        index = np.arange(self.n_rows) if self.index is None else self.index
-        first = first_of_its_kind(self.X, self.codes(), index)
-        if (first == np.arange(len(index))).all():
+        positions = self.positions
+        first = first_of_its_kind(self.X, self.codes(), positions)
+        if (first == np.arange(self.n_rows)).all():
             return self
-        weights = np.bincount(index[first], self.own_weights, minlength=self.X.shape[0])
+        weights = np.bincount(positions[first], self.own_weights, minlength=self.X.shape[0])
         return replace(self, weights=weights.astype(np.float64)).with_positive_weights()
 
     def codes(self) -> NDArray:
@@ -193,12 +198,13 @@ def split_off_validation(
     training each process splits its own rows; the only row of a class on a process stays in the training
     set.
     """
-    index = np.arange(rows.n_rows) if rows.index is None else rows.index
+    positions = rows.positions
     if encoding.kind == "multilabel":
-        groups = [index]
+        groups = [positions]
         names = ["the whole of y"]
     else:
-        groups = [index[rows.targets.codes[index] == code] for code in range(len(encoding.classes))]
+        codes = rows.codes()
+        groups = [positions[codes == code] for code in range(len(encoding.classes))]
         names = encoding.classes.tolist()
     shares = [_share(len(group), fraction) for group in groups]
     n_held_out, *sizes = communicator.sum(sum(shares), *map(len, groups))
@@ -217,7 +223,7 @@ def split_off_validation(
             "Give each rank more rows, pass X_val and y_val, or set early_stopping=False."
         )
     held_out = np.concatenate([rng.permutation(g)[:n] for g, n in zip(groups, shares, strict=True)])
-    training = np.setdiff1d(index, held_out, assume_unique=True)
+    training = np.setdiff1d(positions, held_out, assume_unique=True)
     # Label smoothing applies to training only.
     validation = replace(rows, index=np.sort(held_out), targets=replace(rows.targets, smoothing=0.0))
     return replace(rows, index=training), validation

@@ -214,7 +214,7 @@ ClassWeight = Mapping[Any, float] | Sequence[Mapping[Any, float]] | str | None
 
 
 def class_tables(
-    class_weight: ClassWeight, labels: ClassEncoding, codes: NDArray, weights: NDArray | None
+    class_weight: ClassWeight, encoding: ClassEncoding, codes: NDArray, weights: NDArray | None
 ) -> list[NDArray]:
     """Return one table per column of codes: the factor that ``class_weight`` gives each class.
 
@@ -222,9 +222,9 @@ def class_tables(
     weight (King & Zeng 2001); a row of weight k counts as k rows. In a multilabel table each column has the
     classes 0 and 1.
     """
-    if labels.kind != "multilabel":
-        return [_class_table(class_weight, labels.classes, codes, weights)]
-    n_labels = len(labels.classes)
+    if encoding.kind != "multilabel":
+        return [_class_table(class_weight, encoding.classes, codes, weights)]
+    n_labels = len(encoding.classes)
     per_label: Any = [class_weight] * n_labels if isinstance(class_weight, str) else class_weight
     if isinstance(per_label, Mapping) or per_label is None or len(per_label) != n_labels:
         raise ValueError(
