@@ -153,8 +153,8 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     label_smoothing : float, default=0.0
         Fraction of each target that is spread evenly over all classes.
     max_grad_norm : float or None, default=0.5
-        Gradient clipping: longer gradients are scaled down to this norm, which keeps training stable on
-        unscaled features. None switches it off.
+        Gradient clipping: longer gradients of the mean loss are scaled down to this norm, which keeps
+        training stable on unscaled features. The penalty is not clipped. None switches it off.
 
     Attributes
     ----------

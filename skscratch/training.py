@@ -65,7 +65,7 @@ class Trainer:
     shuffle : bool
         Whether to shuffle the rows in every epoch.
     max_grad_norm : float or None
-        Largest norm of the gradient; None for no limit.
+        Largest norm of the data term's gradient; None for no limit.
     alpha_selection : AlphaSelection or None
         Selects alpha once, late in training; None keeps the initial alpha.
     """
@@ -128,13 +128,10 @@ class Trainer:
         self._update()
 
     def _update(self) -> None:
-        objective = self.objective
-        if self.max_grad_norm is None:
-            self.optimizer.step(objective.pieces_with_penalty())
-        else:
-            objective.add_penalty_gradient()
-            clip_to_norm(objective.gradient, self.max_grad_norm)
-            self.optimizer.step(objective.pieces)
+        # Only the data term is clipped, so alpha means the same with and without a limit.
+        if self.max_grad_norm is not None:
+            clip_to_norm(self.objective.gradient, self.max_grad_norm)
+        self.optimizer.step(self.objective.pieces_with_penalty())
 
     def run(
         self,

@@ -3,6 +3,7 @@
 import copy
 import functools
 
+import estimators
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -163,8 +164,19 @@ def test_dropout_in_float32_draws_its_masks_in_float32():
 @pytest.mark.parametrize("adam", [None, ADAM], ids=["sgd", "adam"])
 @pytest.mark.parametrize("max_grad_norm", [0.05, 0.3, 100.0])
 def test_training_with_clipped_gradients_is_the_textbooks(max_grad_norm, adam):
-    # The norm is that of the whole gradient, penalty included.
+    # The norm is that of the data term's gradient; the penalty is added afterwards.
     assert_same_training(*train_both("multiclass", alpha=0.3, max_grad_norm=max_grad_norm, adam=adam))
+
+
+@pytest.mark.parametrize("max_grad_norm", [None, 0.5, 1e-3])
+def test_a_limit_on_the_gradient_leaves_the_penalty_as_it_is(max_grad_norm):
+    # Rows of zeros have no gradient in the first layer, so each step multiplies its weights by 1 - eta alpha.
+    X, y = np.zeros((32, 3)), np.arange(32) % 2
+    given = dict(alpha=1.0, learning_rate_init=0.01, momentum=0.0, batch_size=16, max_grad_norm=max_grad_norm)
+    clf = estimators.mlp(**given, max_iter=1).partial_fit(X, y, classes=[0, 1])
+    before = clf.coefs_[0].copy()
+    clf.partial_fit(X, y)
+    assert_allclose(clf.coefs_[0], 0.99**2 * before, rtol=1e-12)
 
 
 def test_a_clipped_gradient_changes_training():

@@ -199,6 +199,11 @@ def gradient(network, X, Y, share, alpha, masks=None):
     return [*dW, *db]
 
 
+def penalty_gradient(network, alpha):
+    # d penalty / dW[l] = alpha W[l],  d penalty / db[l] = 0
+    return [*(alpha * W for W in network.W), *(0 * b for b in network.b)]
+
+
 def clip(gradients, largest):
     """Return the gradients, scaled down together if their joint norm exceeds ``largest``."""
     # ||g||^2 = sum over all arrays of the sum of their squares
@@ -322,7 +327,9 @@ def fit(network, X, Y, w, *, orders, etas, batch_size, alpha, update=sgd, larges
             total += (w[B] * losses(network, X[B], Y[B], masks)).sum()
             # share_i = w_i / (|B| * mean weight of all examples), so that a batch estimates J
             share = w[B] / (len(B) * w.mean())
-            g = clip(gradient(network, X[B], Y[B], share, alpha, masks), largest)
+            # g = dJ/dtheta; only the gradient of its data term is clipped
+            data_gradient = clip(gradient(network, X[B], Y[B], share, 0, masks), largest)
+            g = [sum(terms) for terms in zip(data_gradient, penalty_gradient(network, alpha), strict=True)]
             for i in range(len(theta)):
                 theta[i], *memory[i] = update(theta[i], g[i], eta, *memory[i])
         curve.append(total / w.sum() + penalty_before)
