@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from math import nan
 from typing import Any, Self
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.neural_network import MLPClassifier
@@ -15,6 +16,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .activations import ACTIVATIONS
+from .blas_threads import threads_to_predict, threads_to_train
 from .callbacks import (
     Callback,
     CallbackList,
@@ -45,6 +47,7 @@ from .network import Layers, Network, check_finite, flat_parameters
 from .prediction import predict_activations, predict_logits
 from .rows import Rows, check_weights
 from .scoring import ValidationScore
+from .settings import rows_per_batch
 from .targets import CheckedTarget, ClassEncoding, ClassWeight, Targets
 from .training_state import TrainingState
 from .transaction import Transaction
@@ -526,7 +529,8 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         X = read_X(self, X)
         n_hidden = len(self._sizes) - 2
         check_hidden_layer(layer, n_hidden)
-        return predict_activations(self._network(), X, layer)
+        with threads_to_predict(self._sizes, X.shape[0], sparse=sp.issparse(X)):
+            return predict_activations(self._network(), X, layer)
 
     def to_sklearn(self) -> MLPClassifier:
         """Return a fitted scikit-learn MLPClassifier with the same predictions, up to rounding.
@@ -609,7 +613,9 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         validation = self._given_validation(encoding, X_val, y_val, sample_weight_val)
         network, state = self._resume("warm_start=True") if resume else self._start(X, encoding)
         state.begin_cycle()
-        result = self._prepare(network, state, encoding, callbacks).run(rows, validation)
+        fit = self._prepare(network, state, encoding, callbacks)
+        with self._threads_to_train(rows):
+            result = fit.run(rows, validation)
         self._keep(result, state, resumed=resume)
         self._keep_validation(result, resumed=resume)
         refit = result.refit.records if result.refit else []
@@ -629,7 +635,9 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         encoding = self._encoding_for_partial_fit(target, classes, resume)
         rows = self._rows(X, encoding.encode(target, smoothing=self.label_smoothing), sample_weight)
         network, state = self._resume("partial_fit") if resume else self._start(X, encoding)
-        result = self._prepare(network, state, encoding, ()).run_epoch(rows)
+        fit = self._prepare(network, state, encoding, ())
+        with self._threads_to_train(rows):
+            result = fit.run_epoch(rows)
         self._keep(result, state, resumed=resume)
         if not resume:
             self._keep_no_validation()
@@ -649,6 +657,13 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
             CallbackList([*printers, *callbacks], self._communicator),
             self._make_score,
         )
+
+    def _threads_to_train(self, rows: Rows) -> AbstractContextManager[Any]:
+        """Return the context with as many BLAS threads as this process's share of a batch deserves."""
+        (n_global_rows,) = self._communicator.sum(rows.n_rows)
+        batch_size = min(rows_per_batch(self.batch_size, n_global_rows), n_global_rows)
+        share = -(-batch_size * rows.n_rows // n_global_rows)
+        return threads_to_train(self._sizes, share, sparse=sp.issparse(rows.X))
 
     def _start(self, X: Any, encoding: ClassEncoding) -> tuple[Network, TrainingState]:
         """Return a new network with initial weights, and the state of a training run that has not begun."""
@@ -837,7 +852,8 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
 
     def _logits(self, X: Any) -> NDArray:
         X = read_X(self, X)
-        return predict_logits(self._network(), X)
+        with threads_to_predict(self._sizes, X.shape[0], sparse=sp.issparse(X)):
+            return predict_logits(self._network(), X)
 
     def _probabilities(self, X: Any) -> NDArray:
         logits = self._logits_per_class(X)

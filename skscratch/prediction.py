@@ -12,7 +12,7 @@ from .batches import DenseRows, SparseRows
 from .network import Network, Workspace, check_finite
 from .rows import largest_entry, refuse_non_finite
 
-CHUNK_BYTES = 2**22
+CHUNK_BYTES = 2**21  # fits the cache; larger chunks are slower
 
 
 def predict_logits(network: Network, X: NDArray | sp.csr_array) -> NDArray:
