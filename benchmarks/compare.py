@@ -1,7 +1,7 @@
 """Train the same networks with skscratch, scikit-learn, PyTorch and JAX, side by side.
 
     python benchmarks/compare.py [--rounds 5] [--limit 60] [--workloads NAME,NAME]
-                                 [--threads 1|all|both] [--data FOLDER] [--markdown FILE]
+                                 [--threads 1|all|both] [--busy N] [--data FOLDER] [--markdown FILE]
 
 For each workload, every tool trains once to warm up (JAX compiles here) and then once per round, in
 turns, so a busy moment of the machine affects all of them. The results are ratios of two times of the
@@ -14,6 +14,9 @@ and OpenMP before they load, and the process is bound to one core, since JAX obe
 clock is then the CPU time of the process, which other programs disturb least. With all threads, it is
 wall-clock time. A busy machine distorts it: threads wait for each other, so tools that use several
 threads lose most. The report names the load.
+
+`--busy N` adds a table for a busy machine: all threads, while N other processes do nothing but count.
+It takes a tenth of the epochs, since some tools take thirty times as long there.
 """
 
 from __future__ import annotations
@@ -31,13 +34,15 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from peers import OURS, TOOLS, LeftOut, check_dtype, cross_entropy
+from peers import ALL_THREADS, ONE_THREAD, OURS, TOOLS, LeftOut, check_dtype, cross_entropy
 from report import markdown
 from sklearn.exceptions import ConvergenceWarning
+from threadpoolctl import threadpool_info
 from workloads import WORKLOADS, Workload
 
 Clock = Callable[[], float]
@@ -47,7 +52,7 @@ PAUSE = 0.1
 
 LIBRARIES = {"PyTorch": "torch", "JAX": "jax", "TensorFlow": "tensorflow"}
 VERSIONS_OF = ["skscratch", "numpy", "scipy", "sklearn", "torch", "jax", "tensorflow"]
-ONE_THREAD = {
+LIMITED_TO_ONE_THREAD = {
     name: "1"
     for name in [
         "OMP_NUM_THREADS",
@@ -70,7 +75,11 @@ def main() -> None:
         arguments.measure.write_text(json.dumps(result))
         return
     settings = ["all", "1"] if arguments.threads == "both" else [arguments.threads]
-    text = markdown([run_in_child(setting) for setting in settings])
+    results = [run_in_child(setting, 0) for setting in settings]
+    if arguments.busy:
+        with other_processes(arguments.busy):
+            results.append(run_in_child("all", arguments.busy))
+    text = markdown(results)
     print(text)
     if arguments.markdown is not None:
         arguments.markdown.write_text(text, encoding="utf-8")
@@ -89,6 +98,7 @@ def parse_arguments() -> argparse.Namespace:
         "--workloads", type=_names, default=list(WORKLOADS), help="names, with commas; default all"
     )
     parser.add_argument("--threads", choices=["1", "all", "both"], default="both")
+    parser.add_argument("--busy", type=int, default=0, metavar="N", help="add a table with N busy processes")
     parser.add_argument("--data", type=Path, help="folder with MNIST's IDX files, plain or gzip")
     parser.add_argument("--markdown", type=Path, help="file to write the tables to")
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
@@ -105,17 +115,31 @@ def _names(text: str) -> list[Workload]:
     return [known[name] for name in text.split(",")]
 
 
-def run_in_child(setting: str) -> dict[str, Any]:
+def run_in_child(setting: str, busy: int) -> dict[str, Any]:
     """Measure in a fresh process, with the threads set before anything is imported there."""
     variables = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2"}
     if setting == "1":
-        variables |= ONE_THREAD
+        variables |= LIMITED_TO_ONE_THREAD
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "result.json"
         # Of repeated options, the last one counts.
-        command = [sys.executable, *sys.argv, "--threads", setting, "--measure", str(path)]
+        options = ["--threads", setting, "--busy", str(busy), "--measure", str(path)]
+        command = [sys.executable, *sys.argv, *options]
         subprocess.run(command, env=variables, check=True)
         return json.loads(path.read_text())
+
+
+@contextmanager
+def other_processes(n: int) -> Iterator[None]:
+    """Context manager in which n other processes count without end."""
+    counting = [sys.executable, "-c", "n = 0\nwhile True: n += 1"]
+    processes = [subprocess.Popen(counting) for _ in range(n)]
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
 
 
 # In the child
@@ -139,6 +163,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     }
     return {
         "threads": 1 if one_thread else count_cores(),
+        "busy": arguments.busy,
         "clock": "CPU time" if one_thread else "wall-clock time",
         "load": load,
         "environment": environment(),
@@ -153,12 +178,12 @@ def measure_workload(
     workload: Workload, arguments: argparse.Namespace, clock: Clock, installed: set[str]
 ) -> dict[str, Any]:
     """Prepare all tools, warm them up, then time them in turns."""
-    problem = workload.load(arguments.data)
+    problem = workload.load(arguments.data, shorter=10 if arguments.busy else 1)
     runs: dict[str, Callable[[], Any]] = {}
     losses: dict[str, float | None] = {}
     left_out: dict[str, str] = {}
     for tool, prepare in TOOLS[workload.kind].items():
-        if tool not in installed:
+        if tool not in installed or (arguments.threads == "1" and tool in (ONE_THREAD, ALL_THREADS)):
             continue
         try:
             runs[tool] = prepare(problem)
@@ -214,6 +239,7 @@ def environment() -> dict[str, Any]:
             versions[name] = getattr(importlib.import_module(name), "__version__", "unknown")
     return {
         "cpu": f"{_cpu_name()}, {platform.system()}",
+        "cores": count_cores(),
         "versions": versions,
         "pools": _thread_pools(),
         "variables": {
@@ -232,10 +258,6 @@ def _cpu_name() -> str:
 
 
 def _thread_pools() -> list[str]:
-    if importlib.util.find_spec("threadpoolctl") is None:
-        return []
-    from threadpoolctl import threadpool_info
-
     pools = []
     for pool in threadpool_info():
         library = Path(pool["filepath"]).name.split(".")[0].split("-")[0]

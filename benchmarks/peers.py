@@ -13,6 +13,7 @@ checks, label encoding and conversions of a public `fit`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,10 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPClassifier
+from threadpoolctl import threadpool_limits
 from workloads import MOMENTUM, SEED, Problem
 
-from skscratch import ScratchMLPClassifier
+from skscratch import ScratchMLPClassifier, all_blas_threads
 
 Parameters = tuple[list[NDArray], list[NDArray]]
 
@@ -134,6 +136,28 @@ def _fitted_weights(problem: Problem) -> Parameters:
     """Return the weights of our fitted estimator; every tool predicts with them."""
     model = _fitted_ours(problem)
     return list(model.coefs_), list(model.intercepts_)
+
+
+def within(
+    make_context: Callable[[], AbstractContextManager[Any]],
+    prepare: Callable[[Problem], Callable[[], Any]],
+) -> Callable[[Problem], Callable[[], Any]]:
+    """Return what prepares the same run inside a context."""
+
+    def prepare_within(problem: Problem) -> Callable[[], Any]:
+        run = prepare(problem)
+
+        def run_within() -> Any:
+            with make_context():
+                return run()
+
+        return run_within
+
+    return prepare_within
+
+
+def one_blas_thread() -> AbstractContextManager[Any]:
+    return threadpool_limits(1, user_api="blas")
 
 
 def search_ours(problem: Problem) -> Callable[[], Parameters]:
@@ -429,6 +453,7 @@ def predict_products(problem: Problem) -> Callable[[], None]:
 
 
 OURS, ADAM, FLOOR = "skscratch", "adam", "products"
+ONE_THREAD, ALL_THREADS = "skscratch on one thread", "skscratch on all threads"
 
 # What is timed, by kind of workload and by tool.
 TOOLS: dict[str, dict[str, Callable[[Problem], Callable[[], Any]]]] = {
@@ -440,6 +465,8 @@ TOOLS: dict[str, dict[str, Callable[[Problem], Callable[[], Any]]]] = {
         "TensorFlow": fit_tensorflow,
         FLOOR: fit_products,
         ADAM: fit_ours_with_adam,
+        ONE_THREAD: within(one_blas_thread, fit_ours),
+        ALL_THREADS: within(all_blas_threads, fit_ours),
     },
     "predict": {
         OURS: predict_ours,
@@ -447,6 +474,8 @@ TOOLS: dict[str, dict[str, Callable[[Problem], Callable[[], Any]]]] = {
         "PyTorch": predict_torch,
         "JAX": predict_jax,
         FLOOR: predict_products,
+        ONE_THREAD: within(one_blas_thread, predict_ours),
+        ALL_THREADS: within(all_blas_threads, predict_ours),
     },
     "search": {OURS: search_ours, "scikit-learn": search_sklearn},
 }

@@ -67,8 +67,11 @@ class Workload:
     n_predicted: int = 0
     kind: str = "fit"
 
-    def load(self, folder: Path | None) -> Problem:
-        """Load the data, without the rows after the last whole batch, so that all tools take equal steps."""
+    def load(self, folder: Path | None, shorter: int = 1) -> Problem:
+        """Load the data, without the rows after the last whole batch, so that all tools take equal steps.
+
+        With ``shorter``, epochs and repeats are divided by it.
+        """
         X, y = self.data(folder)
         n = len(y) - len(y) % self.batch_size
         return Problem(
@@ -76,10 +79,10 @@ class Workload:
             y=y[:n],
             hidden=self.hidden,
             batch_size=self.batch_size,
-            epochs=self.epochs,
+            epochs=max(1, self.epochs // shorter),
             learning_rate=self.learning_rate,
             alpha=self.alpha,
-            repeats=self.repeats,
+            repeats=max(1, self.repeats // shorter),
             n_predicted=self.n_predicted,
         )
 
@@ -92,7 +95,7 @@ class Workload:
 
     def count(self, problem: Problem) -> int:
         """Return the number of units in one timed run."""
-        return problem.epochs * problem.n_batches if self.unit == "step" else self.repeats
+        return problem.epochs * problem.n_batches if self.unit == "step" else problem.repeats
 
 
 def clusters(folder: Path | None) -> tuple[NDArray, NDArray]:
