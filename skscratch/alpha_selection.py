@@ -165,11 +165,12 @@ def tangent_kernel(network: Network, batch: Batch) -> NDArray:
 
     The inner product of two such matrices is (a_i . a_j) (delta_i . delta_j), so no tangent is stored.
     """
-    W, slope = [each.astype(np.float64) for each in network.layers.W], batch.work.slope
-    hidden = [a.astype(np.float64) for a in batch.work.a[1:]]
+    # W[0] does not occur in the products below, and may be large.
+    W = {l: each.astype(np.float64) for l, each in enumerate(network.layers.W) if l > 0}
+    slope, hidden = batch.work.slope, [a.astype(np.float64) for a in batch.work.a[1:]]
     products = [batch.x.products(), *(a.T.dot(a) for a in hidden)]
     K = products[-1].copy()
-    L, n_outputs = len(W), network.sizes[-1]
+    L, n_outputs = len(network.layers.W), network.sizes[-1]
     outputs = range(0, n_outputs, -(-n_outputs // MOST_OUTPUTS))
     for k in outputs:
         delta = np.eye(n_outputs)[:, [k]]

@@ -48,6 +48,7 @@ from .prediction import predict_activations, predict_logits
 from .rows import Rows, check_weights
 from .scoring import ValidationScore
 from .settings import rows_per_batch
+from .stopping import Originals
 from .targets import CheckedTarget, ClassEncoding, ClassWeight, Targets
 from .training_state import TrainingState
 from .transaction import Transaction
@@ -611,9 +612,9 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
             self._check_classes_unchanged(encoding, "fit with warm_start=True")
         rows = self._rows(X, encoding.encode(target, smoothing=self.label_smoothing), sample_weight)
         validation = self._given_validation(encoding, X_val, y_val, sample_weight_val)
-        network, state = self._resume("warm_start=True") if resume else self._start(X, encoding)
+        network, state, originals = self._resume("warm_start=True") if resume else self._start(X, encoding)
         state.begin_cycle()
-        fit = self._prepare(network, state, encoding, callbacks)
+        fit = self._prepare(network, state, originals, encoding, callbacks)
         with self._threads_to_train(rows):
             result = fit.run(rows, validation)
         self._keep(result, state, resumed=resume)
@@ -634,8 +635,8 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         target = CheckedTarget.read(y, part=True)
         encoding = self._encoding_for_partial_fit(target, classes, resume)
         rows = self._rows(X, encoding.encode(target, smoothing=self.label_smoothing), sample_weight)
-        network, state = self._resume("partial_fit") if resume else self._start(X, encoding)
-        fit = self._prepare(network, state, encoding, ())
+        network, state, originals = self._resume("partial_fit") if resume else self._start(X, encoding)
+        fit = self._prepare(network, state, originals, encoding, ())
         with self._threads_to_train(rows):
             result = fit.run_epoch(rows)
         self._keep(result, state, resumed=resume)
@@ -645,7 +646,12 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         self.n_iter_ = (self.n_iter_ if resume else 0) + len(result.search.records)
 
     def _prepare(
-        self, network: Network, state: TrainingState, encoding: ClassEncoding, callbacks: Sequence[Callback]
+        self,
+        network: Network,
+        state: TrainingState,
+        originals: Originals,
+        encoding: ClassEncoding,
+        callbacks: Sequence[Callback],
     ) -> Fit:
         printers = [ProgressPrinter()] if self.verbose else []
         return Fit(
@@ -656,6 +662,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
             self._communicator,
             CallbackList([*printers, *callbacks], self._communicator),
             self._make_score,
+            originals,
         )
 
     def _threads_to_train(self, rows: Rows) -> AbstractContextManager[Any]:
@@ -665,7 +672,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         share = -(-batch_size * rows.n_rows // n_global_rows)
         return threads_to_train(self._sizes, share, sparse=sp.issparse(rows.X))
 
-    def _start(self, X: Any, encoding: ClassEncoding) -> tuple[Network, TrainingState]:
+    def _start(self, X: Any, encoding: ClassEncoding) -> tuple[Network, TrainingState, Originals]:
         """Return a new network with initial weights, and the state of a training run that has not begun."""
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         seeds = np.random.SeedSequence(seed).spawn(1 + self._communicator.size)
@@ -677,16 +684,18 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         network = self._network_over(theta)
         network.initialize(for_weights)
         state = TrainingState(rng=for_training[self._communicator.rank], split_seed=seed)
-        return self._share(network, state), state
+        return self._share(network, state), state, ()
 
-    def _resume(self, caller: str) -> tuple[Network, TrainingState]:
-        """Return copies of the fitted network and of its training state."""
+    def _resume(self, caller: str) -> tuple[Network, TrainingState, Originals]:
+        """Return copies of the fitted network and of its training state, and what was copied."""
         self._check_architecture_unchanged(caller)
         fitted = self._network()
         check_finite(fitted.layers)
         network = self._network_over(fitted.theta.copy())
         state = TrainingState.from_dict(self._training_state)
-        return self._share(network, state), state
+        originals = [(network.theta, fitted.theta), *state.originals(self._training_state)]
+        # Other processes may replace the copies by theirs.
+        return self._share(network, state), state, originals if self._communicator.size == 1 else ()
 
     def _share(self, network: Network, state: TrainingState) -> Network:
         """Give all processes the same parameters, and publish them as coefs_ and intercepts_."""

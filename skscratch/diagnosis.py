@@ -77,23 +77,14 @@ def _bad_result(
     at_zero = objective.loss_at_zero_logits()
     if len(result.records) < EPOCHS_TO_LEARN or last <= HARDLY_BETTER * at_zero:
         return None
-    trouble = _trouble(objective, batches, at_zero)
-    # _trouble is collective: every process must call it, so max_abs, which differs, is tested afterwards.
-    if trouble is None or (span := batches.rows.max_abs) <= UNSCALED_ABOVE:
-        return None
-    return f"After epoch {state.epoch}, {trouble}. The largest absolute feature value is {span:.3g}. {REMEDY}"
-
-
-def _trouble(objective: Objective, batches: Batches, at_zero: float) -> str | None:
-    """Return why the network is no better than zero logits or zero parameters, or None if it is."""
+    # data_loss is collective: every process must call it, so max_abs, which differs, is tested afterwards.
     loss = objective.data_loss(batches)
-    value = loss + objective.penalty()
-    if loss > HARDLY_BETTER * at_zero:
-        return f"the network is hardly better than guessing (loss {loss:.3g}; guessing gives {at_zero:.3g})"
-    if value > at_zero:
-        # Even a strong penalty cannot push a minimum above this value.
-        return f"the objective is {value:.3g}, but would be {at_zero:.3g} if all parameters were zero"
-    return None
+    if loss <= HARDLY_BETTER * at_zero or (span := batches.rows.max_abs) <= UNSCALED_ABOVE:
+        return None
+    return (
+        f"After epoch {state.epoch}, the network is hardly better than guessing (loss {loss:.3g}; guessing "
+        f"gives {at_zero:.3g}). The largest absolute feature value is {span:.3g}. {REMEDY}"
+    )
 
 
 def _unfinished(result: TrainingResult, settings: Settings, objective: Objective) -> str | None:

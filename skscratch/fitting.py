@@ -25,12 +25,14 @@ from .diagnosis import Diagnosis, check_usable, diagnose
 from .dropout import with_dropout
 from .history import StopReason, TrainingResult
 from .hyperparameters import Hyperparameters, dropout_rates
+from .lazy_training import LazyTrainer, is_worthwhile
 from .lbfgs import LBFGS
 from .losses import LOSSES
 from .network import Network
 from .objective import Objective
 from .rows import Rows, split_off_validation, weigh_classes
 from .settings import Settings
+from .stopping import Originals
 from .targets import ClassEncoding
 from .training import Trainer, Validation
 from .training_state import TrainingState
@@ -84,6 +86,8 @@ class Fit:
     make_score : callable
         Given a validation set, returns a function that scores the current parameters on it, or None if the
         loss is monitored.
+    originals : sequence of (array, original) pairs
+        Where arrays of the network and of the state were copied from, if they were.
     """
 
     def __init__(
@@ -95,9 +99,11 @@ class Fit:
         communicator: Communicator,
         callbacks: Callback,
         make_score: Callable[[Rows], Callable[[], Any] | None],
+        originals: Originals = (),
     ) -> None:
         self._params, self._network, self._encoding, self._state = params, network, encoding, state
         self._communicator, self._callbacks, self._make_score = communicator, callbacks, make_score
+        self._originals = originals
         self._loss = LOSSES[encoding.kind]
         rates = dropout_rates(params.dropout, len(network.activations))
         self._network_in_training = with_dropout(network, rates, state.rng)
@@ -140,6 +146,7 @@ class Fit:
 
     def _refit(self, rows: Rows, n_epochs: int) -> _Phase:
         """Train on all rows, including the validation set, from the best epoch."""
+        self._originals = ()
         # The optimizer's memory is that of the last epoch, not of the best one.
         self._state.memory, self._state.cycle_start = {}, self._state.epoch
         rows, _ = weigh_classes(self._params.class_weight, self._encoding, rows, None, self._communicator)
@@ -166,15 +173,18 @@ class Fit:
             lbfgs = LBFGS(objective, batches, state, tol=params.tol, max_fun=params.max_fun)
             return _Phase(settings, objective, batches, lbfgs.run(n_epochs, self._callbacks))
         schedule = settings.make_schedule(state)
-        trainer = Trainer(
+        optimizer = settings.make_optimizer(objective, state)
+        make_trainer = LazyTrainer if is_worthwhile(batches, optimizer) else Trainer
+        trainer = make_trainer(
             objective,
-            settings.make_optimizer(objective, state),
+            optimizer,
             schedule,
             batches,
             state,
             shuffle=params.shuffle,
             max_grad_norm=params.max_grad_norm,
             alpha_selection=self._alpha_selection(settings),
+            originals=self._originals,
         )
         rules = settings.make_stopping_rules(schedule)
         evaluation = self._validation(objective, weighted, validation)

@@ -12,6 +12,7 @@ depend on the other rows of its batch.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,21 +31,22 @@ class Piece:
     is a single number unless the piece holds both.
     """
 
-    __slots__ = ("_is_weight", "decay", "gradient", "scratch", "span", "theta")
+    __slots__ = ("decay", "gradient", "scratch", "span", "theta")
 
     def __init__(
-        self, span: slice, theta: NDArray, gradient: NDArray, is_weight: NDArray, scratch: NDArray
+        self,
+        span: slice,
+        theta: NDArray,
+        gradient: NDArray,
+        is_weight: NDArray,
+        alpha: float,
+        scratch: NDArray,
     ) -> None:
         self.span = span
         self.theta, self.gradient = theta[span], gradient[span]
         self.scratch = scratch[: self.theta.size]
         kinds = is_weight[span]
-        self._is_weight = kinds.copy() if kinds.min() < kinds.max() else kinds[0]
-        self.decay = np.zeros(self._is_weight.shape, theta.dtype)
-
-    def set_alpha(self, alpha: float) -> None:
-        """decay = alpha for weights, 0 for biases."""
-        np.multiply(self._is_weight, alpha, out=self.decay, casting="same_kind")
+        self.decay = np.asarray((kinds if kinds.min() < kinds.max() else kinds[0]) * alpha, theta.dtype)
 
     def add_penalty(self) -> None:
         """dJ/dW += alpha W."""
@@ -53,7 +55,10 @@ class Piece:
 
 
 class Objective:
-    """The objective J of a network, a loss and an L2 penalty; it owns the gradient vector.
+    """The objective J of a network, a loss and an L2 penalty, and its gradient.
+
+    The gradient vector and its pieces are made when they are first needed: an objective that is only
+    evaluated has none.
 
     Parameters
     ----------
@@ -66,27 +71,33 @@ class Objective:
     """
 
     def __init__(self, network: Network, loss: Loss, alpha: float) -> None:
-        self.network, self.loss = network, loss
-        self.gradient = np.empty_like(network.theta)
-        self._layers = Layers(self.gradient, network.sizes)
+        self.network, self.loss, self.alpha = network, loss, alpha
         self._ones = loss.summing_matrix(network.sizes[-1], network.theta.dtype)
-        self.pieces = self._cut(network)
-        self.set_alpha(alpha)
 
-    def set_alpha(self, alpha: float) -> None:
-        """Set the strength of the penalty."""
-        self.alpha = alpha
-        for piece in self.pieces:
-            piece.set_alpha(alpha)
+    @cached_property
+    def gradient(self) -> NDArray:
+        """The gradient, laid out like theta."""
+        return np.empty_like(self.network.theta)
 
-    def _cut(self, network: Network) -> list[Piece]:
-        theta, is_weight = network.theta, np.zeros(network.theta.size, bool)
-        for W in Layers(is_weight, network.sizes).W:
+    @cached_property
+    def _layers(self) -> Layers:
+        return Layers(self.gradient, self.network.sizes)
+
+    @cached_property
+    def pieces(self) -> list[Piece]:
+        """The pieces of theta and of the gradient, for the present alpha."""
+        theta, is_weight = self.network.theta, np.zeros(self.network.theta.size, bool)
+        for W in Layers(is_weight, self.network.sizes).W:
             W.fill(True)
         scratch = np.empty(min(PIECE_LENGTH, theta.size), theta.dtype)
         starts = range(0, theta.size, PIECE_LENGTH)
         spans = [slice(i, min(i + PIECE_LENGTH, theta.size)) for i in starts]
-        return [Piece(span, theta, self.gradient, is_weight, scratch) for span in spans]
+        return [Piece(span, theta, self.gradient, is_weight, self.alpha, scratch) for span in spans]
+
+    def set_alpha(self, alpha: float) -> None:
+        """Set the strength of the penalty."""
+        self.alpha = alpha
+        vars(self).pop("pieces", None)
 
     def data_gradient(self, batch: Batch) -> None:
         """Fill ``gradient`` with the gradient of the data term, estimated from one batch.

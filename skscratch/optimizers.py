@@ -21,9 +21,10 @@ names the parameters of the estimator that it receives as keyword-only arguments
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 from math import isinf, sqrt
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,10 +60,6 @@ class Optimizer(Protocol):
         """Update theta and the memory, piece by piece; the gradient in the pieces is consumed."""
 
 
-def _views(vector: NDArray, pieces: list[Piece]) -> list[NDArray]:
-    return [vector[piece.span] for piece in pieces]
-
-
 class SGD:
     """Gradient descent with momentum.
 
@@ -72,7 +69,7 @@ class SGD:
     The velocity includes the learning rate, so a new rate applies to new gradients only.
     """
 
-    parameters = ("momentum", "nesterovs_momentum")
+    parameters: tuple[str, ...] = ("momentum", "nesterovs_momentum")
     rate_annealed = 0.2
     rate_constant = 0.05
 
@@ -87,27 +84,32 @@ class SGD:
     ) -> None:
         theta = objective.network.theta
         self.memory: Memory = memory or {"velocity": np.zeros_like(theta)}
-        self._velocity = _views(self.memory["velocity"], objective.pieces)
-        self.eta_0, self.momentum, self._nesterov = eta_0, momentum, nesterovs_momentum
-        self._eta = np.zeros((), theta.dtype)
-        self._mu = np.zeros((), theta.dtype)
+        self.eta_0, self.momentum, self.nesterov = eta_0, momentum, nesterovs_momentum
+        self.eta = np.zeros((), theta.dtype)
+        self.mu = np.zeros((), theta.dtype)
+
+    def with_velocity(self, velocity: NDArray) -> Self:
+        """Return an optimizer for other parameters that always has the same rate and momentum as this one."""
+        other = copy.copy(self)
+        other.memory = {"velocity": velocity}
+        return other
 
     def begin_epoch(self, schedule: Schedule, epoch: int) -> float:
         """Set the learning rate and the momentum of this epoch; return the rate."""
         eta = self.eta_0 * schedule.factor(epoch)
-        self._eta[...] = eta
-        self._mu[...] = schedule.momentum(epoch, self.momentum)
+        self.eta[...] = eta
+        self.mu[...] = schedule.momentum(epoch, self.momentum)
         return eta
 
     def step(self, pieces: Iterable[Piece]) -> None:
         """Update theta and the memory, piece by piece; the gradient in the pieces is consumed."""
-        eta, mu = self._eta, self._mu
-        for piece, v in zip(pieces, self._velocity, strict=True):
-            theta, g = piece.theta, piece.gradient
+        eta, mu, velocity = self.eta, self.mu, self.memory["velocity"]
+        for piece in pieces:
+            theta, g, v = piece.theta, piece.gradient, velocity[piece.span]
             np.multiply(g, eta, g)
             np.multiply(v, mu, v)
             np.subtract(v, g, v)
-            if self._nesterov:
+            if self.nesterov:
                 np.subtract(theta, g, theta)
                 np.multiply(v, mu, g)
                 np.add(theta, g, theta)
@@ -141,8 +143,6 @@ class Adam:
     ) -> None:
         theta = objective.network.theta
         self.memory: Memory = memory or {"m": np.zeros_like(theta), "v": np.zeros_like(theta), "t": 0}
-        self._m = _views(self.memory["m"], objective.pieces)
-        self._v = _views(self.memory["v"], objective.pieces)
         self.eta_0 = self._eta = eta_0
         self.beta_1, self.beta_2 = beta_1, beta_2
         # The square of a gradient below this floor may underflow to 0. Then epsilon alone bounds the step.
@@ -164,8 +164,9 @@ class Adam:
         m_hat = (1 - self.beta_1) / (1 - self.beta_1 ** self.memory["t"])
         self._rate[...] = self._eta * m_hat / root_v_hat
         self._epsilon[...] = self.epsilon / root_v_hat
-        for piece, m, v in zip(pieces, self._m, self._v, strict=True):
+        for piece in pieces:
             theta, g, scratch = piece.theta, piece.gradient, piece.scratch
+            m, v = self.memory["m"][piece.span], self.memory["v"][piece.span]
             np.multiply(m, self._beta_1, m)
             np.add(m, g, m)
             np.multiply(g, g, g)

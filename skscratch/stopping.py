@@ -6,9 +6,9 @@ Each object serves one training run.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from .history import EpochRecord
 from .schedules import Schedule
 from .training_state import TrainingState
+
+# Pairs of an array and the array that it was copied from.
+Originals = Sequence[tuple[NDArray, NDArray]]
 
 
 class StoppingRule(Protocol):
@@ -89,42 +92,57 @@ class BestCheckpoint:
 
 
 class Checkpoint:
-    """The parameters and the state after the last complete epoch; ``restore`` goes back to them.
+    """The parameters and the state before an epoch; ``restore`` goes back to them.
 
-    Arrays are copied into the same buffers every time. An interrupt in ``save`` may leave them half filled,
-    but then theta and the state are still those of the complete epoch, so ``restore`` leaves the arrays as
-    they are. The assignment to ``_entry`` is the boundary between two epochs.
+    ``save`` is called before an epoch and ``discard`` after it. Arrays are copied into the same buffers every
+    time. An interrupt in ``save`` may leave these half filled, but then theta and the state are still those
+    before the epoch, so ``restore`` leaves them as they are.
 
     Parameters
     ----------
     theta : ndarray
     state : TrainingState
-    progress : object
-        Any other value of the epoch; ``restore`` returns it.
+    originals : sequence of (array, original) pairs
+        Arrays of theta or of the state that were just copied from an original. The first ``save`` copies
+        nothing then: the original is the copy. It is never written to.
     """
 
-    def __init__(self, theta: NDArray, state: TrainingState, progress: Any = None) -> None:
-        self._live = [theta, *filter(_is_array, state.memory.values())]
-        self._copies = [np.empty_like(array) for array in self._live]
+    def __init__(self, theta: NDArray, state: TrainingState, originals: Originals = ()) -> None:
         self._state = state
-        self.save(progress)
+        self._live = [theta, *filter(_is_array, state.memory.values())]
+        found = {id(array): original for array, original in originals}
+        self._originals = [found.get(id(array)) for array in self._live]
+        self._copies: list[NDArray | None] = [None] * len(self._live)
+        self._entry: _Entry | None = None
 
     def save(self, progress: Any = None) -> None:
-        """Save the current parameters and state; call it between two epochs only."""
+        """Save the current parameters and state, and any other value of the epoch."""
         state = self._state
         counts = {name: value for name, value in state.memory.items() if not _is_array(value)}
         numbers = vars(state) | {"memory": counts, "rng": state.rng.bit_generator.state}
         self._entry = entry = _Entry(numbers, progress)
-        for copy, array in zip(self._copies, self._live, strict=True):
-            np.copyto(copy, array)
+        for i, (array, original) in enumerate(zip(self._live, self._originals, strict=True)):
+            copy = self._copies[i]
+            if copy is None and original is not None:
+                self._copies[i] = original
+            elif copy is None or copy is original:
+                self._copies[i] = array.copy()
+            else:
+                np.copyto(copy, array)
         entry.is_complete = True
 
+    def discard(self) -> None:
+        """Forget what was saved: the epoch is complete."""
+        self._entry = None
+
     def restore(self) -> Any:
-        """Restore the saved parameters and state; return the saved ``progress``."""
+        """Restore what was saved, if anything is; return the ``progress`` that was saved with it, or None."""
         entry = self._entry
+        if entry is None:
+            return None
         if entry.is_complete:
             for array, copy in zip(self._live, self._copies, strict=True):
-                np.copyto(array, copy)
+                np.copyto(array, cast(NDArray, copy))
             numbers = dict(entry.numbers)
             self._state.memory.update(numbers.pop("memory"))
             self._state.rng.bit_generator.state = numbers.pop("rng")

@@ -22,7 +22,7 @@ from .history import EpochRecord, StopReason, TrainingResult
 from .objective import Objective
 from .optimizers import Optimizer, clip_to_norm
 from .schedules import Schedule
-from .stopping import BestCheckpoint, Checkpoint, StoppingRule, diverged
+from .stopping import BestCheckpoint, Checkpoint, Originals, StoppingRule, diverged
 from .training_state import TrainingState
 
 
@@ -68,6 +68,8 @@ class Trainer:
         Largest norm of the data term's gradient; None for no limit.
     alpha_selection : AlphaSelection or None
         Selects alpha once, late in training; None keeps the initial alpha.
+    originals : sequence of (array, original) pairs
+        Where arrays of theta and of the state were copied from, see :class:`Checkpoint`.
     """
 
     def __init__(
@@ -81,10 +83,12 @@ class Trainer:
         shuffle: bool,
         max_grad_norm: float | None = None,
         alpha_selection: AlphaSelection | None = None,
+        originals: Originals = (),
     ) -> None:
         self.objective, self.optimizer, self.schedule = objective, optimizer, schedule
         self.batches, self.state, self.shuffle = batches, state, shuffle
         self.max_grad_norm, self.alpha_selection = max_grad_norm, alpha_selection
+        self.originals = originals
 
     def run_epoch(self, validation: Validation | None = None) -> EpochRecord:
         """Make one pass over the training set, validate, and return the record.
@@ -116,22 +120,26 @@ class Trainer:
             total += block.total_loss(loss, len(filled))
             if not np.isfinite(total):
                 break
-        while batches.communicator.average_gradient(self.objective.gradient, 0):
-            # This process has no rows left in this epoch, but another one has.
-            self._update()
+        self._finish_pass()
         return batches.mean(total) + penalty
+
+    def _finish_pass(self) -> None:
+        while self.batches.communicator.average_gradient(self.objective.gradient, 0):
+            # This process has no rows left in this epoch, but another one has.
+            self.update(self.objective, self.optimizer)
 
     def step(self, batch: Batch) -> None:
         """Make one step: compute the gradient of the batch and update the parameters."""
         self.objective.data_gradient(batch)
         self.batches.communicator.average_gradient(self.objective.gradient, batch.Y.shape[-1])
-        self._update()
+        self.update(self.objective, self.optimizer)
 
-    def _update(self) -> None:
+    def update(self, objective: Objective, optimizer: Optimizer) -> None:
+        """Update the parameters, given the gradient of the data term."""
         # Only the data term is clipped, so alpha means the same with and without a limit.
         if self.max_grad_norm is not None:
-            clip_to_norm(self.objective.gradient, self.max_grad_norm)
-        self.optimizer.step(self.objective.pieces_with_penalty())
+            clip_to_norm(objective.gradient, self.max_grad_norm)
+        optimizer.step(objective.pieces_with_penalty())
 
     def run(
         self,
@@ -182,6 +190,7 @@ class Trainer:
         """Train for up to n_epochs; return the stop reason."""
         for _ in range(n_epochs):
             callbacks.on_epoch_begin()
+            progress.begin_epoch()
             record = self.run_epoch(validation)
             if not isfinite(record.loss):
                 return StopReason.DIVERGED
@@ -196,20 +205,21 @@ class Trainer:
 
 
 class _Progress:
-    """The records of one run, with checkpoints of its last and its best epoch."""
+    """The records of one run, with checkpoints before the current epoch and of the best one."""
 
     def __init__(self, trainer: Trainer) -> None:
         self._objective = trainer.objective
         self.records, self.best = list[EpochRecord](), BestCheckpoint()
-        self._checkpoint = Checkpoint(trainer.objective.network.theta, trainer.state, self._now())
+        self._checkpoint = Checkpoint(trainer.objective.network.theta, trainer.state, trainer.originals)
 
-    def _now(self) -> tuple[int, float]:
-        return len(self.records), self._objective.alpha
+    def begin_epoch(self) -> None:
+        """Save what the epoch may have to go back to."""
+        self._checkpoint.save((len(self.records), self._objective.alpha))
 
     def keep(self, record: EpochRecord) -> None:
-        """Keep the record and a checkpoint of an epoch whose losses are finite."""
+        """Keep the record of an epoch whose losses are finite."""
         self.records.append(record)
-        self._checkpoint.save(self._now())
+        self._checkpoint.discard()
         self._offer_last()
 
     def _offer_last(self) -> None:
@@ -218,10 +228,11 @@ class _Progress:
             self.best.offer(last.monitored, self._objective.network.theta, last.epoch)
 
     def go_back(self) -> None:
-        """Restore the last epoch that was kept."""
-        n_records, alpha = self._checkpoint.restore()
-        self._objective.set_alpha(alpha)
-        del self.records[n_records:]
+        """Return to the end of the last epoch that was kept."""
+        if saved := self._checkpoint.restore():
+            n_records, alpha = saved
+            self._objective.set_alpha(alpha)
+            del self.records[n_records:]
         self._offer_last()
 
     def result(self, reason: StopReason, *, validated: bool) -> TrainingResult:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 INITIAL_PRIOR_PRECISION = 3.0
 
@@ -60,3 +61,8 @@ class TrainingState:
         rng = np.random.default_rng()
         rng.bit_generator.state = values.pop("rng")
         return cls(rng=rng, **values)
+
+    def originals(self, stored: Mapping[str, Any]) -> list[tuple[NDArray, NDArray]]:
+        """Return pairs of each array in ``memory`` and the one in ``stored`` from which it was copied."""
+        pairs = ((array, stored["memory"][name]) for name, array in self.memory.items())
+        return [pair for pair in pairs if isinstance(pair[0], np.ndarray)]

@@ -446,11 +446,11 @@ def test_after_an_interrupt_the_penalty_is_that_of_the_last_whole_epoch(monkeypa
     marks = []
 
     class Interrupted(Checkpoint):
-        def save(self, progress):
+        def discard(self):
             marks.append(self)
-            if len(marks) == 21:  # the mark after the 20th epoch, in which the penalty is set
+            if len(marks) == 20:  # at the end of the 20th epoch, in which the penalty is set
                 raise KeyboardInterrupt
-            super().save(progress)
+            super().discard()
 
     monkeypatch.setattr(training, "Checkpoint", Interrupted)
     with pytest.warns(UserWarning, match="interrupted after 19"):

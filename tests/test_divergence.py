@@ -239,15 +239,13 @@ def test_small_features_that_tell_nothing_are_no_divergence(dtype, make):
     ScratchMLPClassifier((3,), max_iter=12, random_state=0).fit(make(X), y)
 
 
-@pytest.mark.parametrize(
-    ("activation", "trouble"),
-    [("relu", "hardly better than guessing"), ("alrelu", "would be .* if all parameters were zero")],
-)
-def test_features_too_wide_to_learn_from_are_named(activation, trouble):
+@pytest.mark.parametrize(("activation", "factor"), [("relu", 1), ("alrelu", 1000)])
+def test_features_too_wide_to_learn_from_are_named(activation, factor):
     # Two of the columns are areas, which reach 4254 and drown the others, unless they are scaled.
     X, y = load_breast_cancer(return_X_y=True)
+    X *= factor
     clf = ScratchMLPClassifier(activation=activation, random_state=0)
-    with pytest.warns(ConvergenceWarning, match=rf"{trouble}.*4.25e\+03.*StandardScaler"):
+    with pytest.warns(ConvergenceWarning, match=r"hardly better than guessing.*4.25e\+0[36].*StandardScaler"):
         clf.fit(X, y)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -258,13 +256,14 @@ def test_the_defaults_units_survive_features_too_wide():
     X, y = load_breast_cancer(return_X_y=True)
 
     def fitted(activation):
-        with pytest.warns(ConvergenceWarning):
-            return ScratchMLPClassifier(activation=activation, random_state=0).fit(X, y)
+        return ScratchMLPClassifier(activation=activation, random_state=0).fit(X, y)
 
     def moving(clf):
         return (clf.hidden_activations(X).std(axis=0) > 0).mean()
 
-    dying, living = fitted("relu"), fitted("alrelu")
+    with pytest.warns(ConvergenceWarning):
+        dying = fitted("relu")
+    living = fitted("alrelu")
     assert moving(dying) < 0.5
     assert moving(living) == 1
     assert dying.score(X, y) < 0.65 < 0.8 < living.score(X, y)
@@ -273,7 +272,7 @@ def test_the_defaults_units_survive_features_too_wide():
 def test_a_strong_penalty_on_wide_features_is_no_reason_to_warn():
     X, y = np.repeat([[-20.0], [20.0]], 50, axis=0), np.repeat([0, 1], 50)
     clf = ScratchMLPClassifier(
-        (3,), activation="relu", alpha=10, learning_rate_init=0.001, max_iter=200, random_state=0
+        (3,), activation="relu", alpha=3, learning_rate_init=0.001, max_iter=200, random_state=0
     ).fit(X, y)
     assert clf.loss_ > 0.8 * np.log(2)
     assert clf.score(X, y) == 1

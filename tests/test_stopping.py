@@ -172,7 +172,8 @@ def test_a_checkpoint_restores_parameters_and_state_in_place():
     theta, velocity = np.array([1.0, 2.0]), np.array([3.0, 4.0])
     state = make_state()
     state.memory, state.epoch = {"velocity": velocity, "t": 5}, 7
-    checkpoint = Checkpoint(theta, state, "seven epochs")
+    checkpoint = Checkpoint(theta, state)
+    checkpoint.save("seven epochs")
     theta[:], velocity[:], state.memory["t"], state.epoch = np.nan, np.nan, 99, 8
     assert checkpoint.restore() == "seven epochs"
     assert_array_equal(theta, [1, 2])
@@ -185,7 +186,41 @@ def test_a_checkpoint_can_be_restored_again_and_again():
     theta, state = np.array([1.0]), make_state()
     state.memory = {"velocity": np.array([2.0])}
     checkpoint = Checkpoint(theta, state)
+    checkpoint.save()
     for _ in range(2):
         theta[:] = state.memory["velocity"][:] = 9
         checkpoint.restore()
         assert (theta[0], state.memory["velocity"][0]) == (1, 2)
+
+
+def test_after_a_complete_epoch_there_is_nothing_to_restore():
+    theta, state = np.array([1.0]), make_state()
+    checkpoint = Checkpoint(theta, state)
+    checkpoint.save("before")
+    theta[:] = 2
+    checkpoint.discard()
+    assert checkpoint.restore() is None
+    assert theta == 2
+    checkpoint.save("after")
+    theta[:] = 3
+    assert checkpoint.restore() == "after"
+    assert theta == 2
+
+
+def test_what_was_copied_from_an_original_is_copied_from_the_second_epoch_on_only():
+    original, state = np.array([1.0]), make_state()
+    original.flags.writeable = False
+    theta = original.copy()
+    checkpoint = Checkpoint(theta, state, [(theta, original)])
+    checkpoint.save()
+    assert checkpoint._copies[0] is original
+    theta[:] = 2
+    checkpoint.restore()
+    assert theta == 1
+    for value in (3, 4):
+        theta[:] = value
+        checkpoint.save()
+        theta[:] = np.nan
+        checkpoint.restore()
+        assert theta == value
+    assert original == 1

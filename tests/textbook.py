@@ -296,6 +296,19 @@ def sgd(theta, g, eta, v=0.0, *, momentum=0.9, nesterov=True):
     return theta + v, v
 
 
+def skip_steps(theta, v, k, eta, alpha, *, momentum=0.9, nesterov=True):
+    """Return theta and v after k steps of ``sgd`` with the gradient of the penalty alone, alpha theta."""
+    d = eta * alpha
+    if nesterov:
+        # v <- momentum v - d theta,  theta <- theta + momentum (momentum v - d theta) - d theta
+        A = np.array([[1 - d * (1 + momentum), momentum**2], [-d, momentum]])
+    else:
+        # v <- momentum v - d theta,  theta <- theta + momentum v - d theta
+        A = np.array([[1 - d, momentum], [-d, momentum]])
+    # [theta, v] <- A^k [theta, v]
+    return np.linalg.matrix_power(A, k) @ np.array([theta, v])
+
+
 def adam(theta, g, eta, m=0.0, v=0.0, t=0, *, beta_1=0.9, beta_2=0.999, epsilon=1e-8):
     """Adam (Kingma & Ba 2015, algorithm 1)."""
     t = t + 1

@@ -1,0 +1,213 @@
+"""Lazy training: SGD on sparse rows whose cost depends on what the rows hold, not on the number of features.
+
+A batch of text touches few features. The first layer's weights of all other features have no data gradient.
+With SGD their steps are linear, so they can be skipped now and caught up later, exactly up to rounding. With
+d = eta alpha, a step without data gradient is
+
+    v <- mu v - d theta,   theta <- theta + mu v - d theta     (Nesterov)
+    v <- mu v - d theta,   theta <- theta + v                  (Polyak)
+
+    [theta]    A [theta]          [1 - d (1 + mu)  mu^2]       [1 - d  mu]
+    [  v  ] <-   [  v  ],     A = [     -d          mu ]   or  [ -d    mu]
+
+So k skipped steps are the product with A^k: four numbers, the same for all weights. Rate, momentum and alpha
+change between epochs only, so the powers are computed once per epoch.
+
+A step takes the rows of W[0] and of the velocity that the batch touches, catches them up, and makes a dense
+step of a network that has only these features. Then it puts the rows back. At the end of an epoch all rows
+are caught up, so nothing else sees that steps were skipped.
+
+========= ================ ============================================================================
+symbol    shape            meaning
+========= ================ ============================================================================
+J         (k,)             features that a batch touches, in ascending order
+W, V      (n_0, n_1)       W[0], the weights of the first layer, and its part of the velocity
+W_J, V_J  (k, n_1)         their rows for the features J
+t         integer          number of steps made in this epoch
+since     (n_0,)           for each feature, the step up to which its rows of W and V are current
+power     (4, t_max + 1)   the four entries of A^0, A^1, ...
+========= ================ ============================================================================
+
+Adam's steps are not linear, so they cannot be skipped exactly. Several processes would have to agree on J in
+every step. Both train densely.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from .batches import Batch, Batches, SparseInput
+from .network import Layers, Network
+from .objective import PIECE_LENGTH, Objective
+from .optimizers import SGD, Optimizer
+from .training import Trainer
+
+# Lazy steps pay if a batch is expected to touch less than this share of the features, and if the other
+# features have more weights than this. Otherwise bookkeeping costs more than it saves.
+LARGEST_SHARE, FEWEST_WEIGHTS = 0.25, 2**17
+
+
+def is_worthwhile(batches: Batches, optimizer: Optimizer) -> bool:
+    """Return whether lazy steps are possible and expected to be faster than dense ones."""
+    if not (sp.issparse(batches.rows.X) and isinstance(optimizer, SGD) and batches.communicator.size == 1):
+        return False
+    n_features, n_units = batches.network.sizes[:2]
+    touched = expected_features(batches.rows.X, batches.batch_size)
+    untouched_weights = (n_features - touched) * n_units
+    return touched < LARGEST_SHARE * n_features and untouched_weights > FEWEST_WEIGHTS
+
+
+def expected_features(X: sp.csr_array, batch_size: int) -> float:
+    """Return the expected number of features in a random batch of rows of X.
+
+    A feature that f of n rows have is missing from a batch of B rows with probability (1 - f / n)^B, about.
+    """
+    n_rows, n_features = X.shape
+    f = np.minimum(np.bincount(X.indices, minlength=n_features), n_rows)
+    return float(np.sum(1 - (1 - f / n_rows) ** batch_size))
+
+
+def powers(eta: float, alpha: float, momentum: float, *, nesterov: bool, n: int) -> NDArray:
+    """Return A^0, ..., A^n, of shape (4, n + 1); the entries are those of A row by row."""
+    d, mu = eta * alpha, momentum
+    A = np.array([[1 - d * (1 + mu), mu * mu], [-d, mu]] if nesterov else [[1 - d, mu], [-d, mu]])
+    power = np.empty((n + 1, 2, 2))
+    power[0] = np.eye(2)
+    for k in range(n):
+        np.dot(A, power[k], out=power[k + 1])
+    return power.reshape(n + 1, 4).T
+
+
+class LazyTrainer(Trainer):
+    """A trainer that makes lazy steps; its parameters are those of Trainer, with SGD and sparse rows."""
+
+    optimizer: SGD
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        network = self.objective.network
+        self._sizes, self._dtype = network.sizes, network.theta.dtype
+        # Everything after W[0] takes part in every step; here it is called the rest.
+        self._n_lazy = self._sizes[0] * self._sizes[1]
+        self._since = np.zeros(self._sizes[0], np.int64)
+        self._is_touched = np.zeros(self._sizes[0], bool)
+        self._position = np.zeros(self._sizes[0], np.int32)
+        self._scratch = np.empty((2, max(PIECE_LENGTH, self._sizes[1])), self._dtype)
+        self._reserve(0)
+
+    def _pass_over_rows(self) -> float:
+        self._t = 0
+        self._since.fill(0)
+        self._power = self._powers()
+        self._copy_rest(to_buffers=True)
+        return super()._pass_over_rows()
+
+    def _powers(self) -> NDArray:
+        sgd, n_steps = self.optimizer, -(-self.batches.n_rows // self.batches.batch_size)
+        eta, mu, alpha = float(sgd.eta), float(sgd.mu), self.objective.alpha
+        return powers(eta, alpha, mu, nesterov=sgd.nesterov, n=n_steps).astype(self._dtype)
+
+    def step(self, batch: Batch) -> None:
+        """Make one step on the rows of W[0] and of the velocity that the batch touches."""
+        x = cast(SparseInput, batch.x).x
+        J = self._touched(x)
+        batch.x = self._renumbered(x, J)
+        theta, velocity, gradient = self._buffers_for(len(J))
+        sizes = (len(J), *self._sizes[1:])
+        network = Network(sizes, self.objective.network.activations, theta)
+        W_J, V_J = network.layers.W[0], Layers(velocity, sizes).W[0]
+        self._take(J, W_J, V_J)
+        objective = Objective(network, self.objective.loss, self.objective.alpha)
+        objective.gradient = gradient
+        objective.data_gradient(batch)
+        self.update(objective, self.optimizer.with_velocity(velocity))
+        self._t += 1
+        self._put(J, W_J, V_J)
+
+    def _finish_pass(self) -> None:
+        self._catch_up_all()
+        self._copy_rest(to_buffers=False)
+
+    def _touched(self, x: sp.csr_array) -> NDArray:
+        """Return the features that the rows hold, in ascending order."""
+        self._is_touched[x.indices] = True
+        J = np.flatnonzero(self._is_touched)
+        self._is_touched[J] = False
+        return J
+
+    def _renumbered(self, x: sp.csr_array, J: NDArray) -> SparseInput:
+        """Return a batch whose columns are the features J only."""
+        self._position[J] = np.arange(len(J), dtype=np.int32)
+        return SparseInput(sp.csr_array((x.data, self._position[x.indices], x.indptr), (x.shape[0], len(J))))
+
+    # ------------------------------------------------------------------------------------------------
+    # Buffers: theta, velocity and gradient of the small network. The rest lies at the end of each, where
+    # it stays from step to step; W_J lies before it.
+
+    def _reserve(self, n_features: int) -> None:
+        """Make buffers for n_features, and copy the rest into them."""
+        self._n_reserved = n_features * self._sizes[1]
+        n_rest = Layers.length(self._sizes) - self._n_lazy
+        self._buffers = np.empty((3, self._n_reserved + n_rest), self._dtype)
+
+    def _buffers_for(self, n_features: int) -> NDArray:
+        n = n_features * self._sizes[1]
+        if n > self._n_reserved:
+            rest = self._buffers[:, self._n_reserved :]
+            self._reserve(n_features + n_features // 4)
+            self._buffers[:, self._n_reserved :] = rest
+        return self._buffers[:, self._n_reserved - n :]
+
+    def _full(self) -> tuple[NDArray, NDArray]:
+        return self.objective.network.theta, self.optimizer.memory["velocity"]
+
+    def _copy_rest(self, *, to_buffers: bool) -> None:
+        for full, buffer in zip(self._full(), self._buffers[:2], strict=True):
+            ours, theirs = full[self._n_lazy :], buffer[self._n_reserved :]
+            np.copyto(*((theirs, ours) if to_buffers else (ours, theirs)))
+
+    # ------------------------------------------------------------------------------------------------
+    # Rows of W[0] and of its velocity
+
+    def _rows(self) -> tuple[NDArray, NDArray]:
+        theta, velocity = self._full()
+        shape = self._sizes[:2]
+        return theta[: self._n_lazy].reshape(shape), velocity[: self._n_lazy].reshape(shape)
+
+    def _take(self, J: NDArray, W_J: NDArray, V_J: NDArray) -> None:
+        """W_J, V_J = current rows of W and V."""
+        for source, target in zip(self._rows(), (W_J, V_J), strict=True):
+            np.take(source, J, axis=0, out=target, mode="clip")
+        self._catch_up(W_J, V_J, self._t - self._since[J])
+
+    def _put(self, J: NDArray, W_J: NDArray, V_J: NDArray) -> None:
+        W, V = self._rows()
+        W[J], V[J], self._since[J] = W_J, V_J, self._t
+
+    def _catch_up_all(self) -> None:
+        self._catch_up(*self._rows(), self._t - self._since)
+        self._since.fill(self._t)
+
+    def _catch_up(self, W: NDArray, V: NDArray, skipped: NDArray) -> None:
+        """[W; V] <- A^skipped [W; V], in portions that fit into the cache."""
+        n = max(1, PIECE_LENGTH // W.shape[1])
+        for start in range(0, len(W), n):
+            rows = slice(start, start + n)
+            self._multiply(W[rows], V[rows], skipped[rows])
+
+    def _multiply(self, W: NDArray, V: NDArray, skipped: NDArray) -> None:
+        """[W; V] <- A^skipped [W; V]."""
+        if not skipped.any():
+            return
+        A11, A12, A21, A22 = (entry[skipped, np.newaxis] for entry in self._power)
+        from_W, from_V = self._scratch[:, : W.size].reshape(2, *W.shape)
+        np.multiply(W, A21, out=from_W)
+        np.multiply(V, A12, out=from_V)
+        np.multiply(W, A11, out=W)
+        np.add(W, from_V, out=W)
+        np.multiply(V, A22, out=V)
+        np.add(V, from_W, out=V)
