@@ -185,6 +185,8 @@ def measure_workload(
     for tool, prepare in TOOLS[workload.kind].items():
         if tool not in installed or (arguments.threads == "1" and tool in (ONE_THREAD, ALL_THREADS)):
             continue
+        if workload.alone and tool != OURS:
+            continue
         try:
             runs[tool] = prepare(problem)
         except LeftOut as reason:

@@ -11,6 +11,7 @@ from workloads import WORKLOADS
 
 STEPS = [w.name for w in WORKLOADS if w.unit == "step"]
 SMALLEST = ["clusters", "digits-32"]
+SPARSE = ["sparse", "text", "text-200000"]
 
 COLUMNS = {
     OURS: "skscratch",
@@ -59,7 +60,7 @@ GOALS = [
     Goal(
         "faster than JAX with 100 hidden units or more, and on 784-15-10",
         "JAX",
-        [name for name in STEPS if name not in (*SMALLEST, "sparse")],
+        [name for name in STEPS if name not in (*SMALLEST, *SPARSE)],
         1.0,
     ),
     Goal("at least 0.7 times as fast as JAX on the two smallest networks", "JAX", SMALLEST, 0.7),
@@ -67,7 +68,8 @@ GOALS = [
         "at least 5 times as fast as scikit-learn on the two smallest networks", "scikit-learn", SMALLEST, 5.0
     ),
     Goal("faster than PyTorch on every training workload", "PyTorch", STEPS, 1.0),
-    Goal("at least 3 times as fast as scikit-learn on sparse rows", "scikit-learn", ["sparse"], 3.0),
+    Goal("at least 5 times as fast as scikit-learn on text", "scikit-learn", ["text"], 5.0),
+    Goal("not slower than scikit-learn on uniformly sparse rows", "scikit-learn", ["sparse"], 1.0),
     Goal(
         "at most 1.4 times the matrix products alone at 784-100-10",
         FLOOR,
@@ -80,7 +82,7 @@ GOALS = [
     Goal(
         "an Adam step at most 1.3 times an SGD step",
         ADAM,
-        [name for name in STEPS if name != "sparse"],
+        [name for name in STEPS if name not in SPARSE],
         1.3,
     ),
     Goal(

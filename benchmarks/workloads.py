@@ -66,6 +66,7 @@ class Workload:
     repeats: int = 1
     n_predicted: int = 0
     kind: str = "fit"
+    alone: bool = False  # other tools would take minutes
 
     def load(self, folder: Path | None, shorter: int = 1) -> Problem:
         """Load the data, without the rows after the last whole batch, so that all tools take equal steps.
@@ -192,6 +193,38 @@ def sparse(folder: Path | None) -> tuple[sp.csr_array, NDArray]:
     return X, y
 
 
+@cache
+def text(folder: Path | None) -> tuple[sp.csr_array, NDArray]:
+    """Return 3,000 rows of 64 words out of 20,000."""
+    return words(3000, 20_000)
+
+
+@cache
+def text_of_many_words(folder: Path | None) -> tuple[sp.csr_array, NDArray]:
+    """Return 3,000 rows of 64 words out of 200,000."""
+    return words(3000, 200_000)
+
+
+def words(n: int, n_features: int, n_words: int = 64, seed: int = SEED) -> tuple[sp.csr_array, NDArray]:
+    """Return n rows in CSR and 10 classes; by Zipf's law, the k-th word is 1 / k as frequent as the first."""
+    rng = np.random.default_rng(seed)
+    y = rng.integers(10, size=n)
+    frequency = 1 / np.arange(1, n_features + 1)
+    ranks = rng.choice(n_features, size=(n, n_words), p=frequency / frequency.sum())
+    # Each class has its own most frequent words for half of its text.
+    ranks[:, : n_words // 2] = (ranks[:, : n_words // 2] + n_features // 10 * y[:, None]) % n_features
+    X = sp.csr_array(
+        (
+            rng.random(ranks.size),
+            ranks.ravel().astype(np.int32),
+            np.arange(0, ranks.size + 1, n_words, dtype=np.int32),
+        ),
+        shape=(n, n_features),
+    )
+    X.sum_duplicates()
+    return X, y
+
+
 # name, title, data, hidden, batch_size, epochs, learning_rate
 WORKLOADS = [
     Workload("clusters", "2-5-3, batch 100", clusters, (5,), 100, 40, 0.01),
@@ -203,7 +236,15 @@ WORKLOADS = [
     Workload("mnist-100-32bit", "784-100-10, batch 200", mnist, (100,), 200, 4, 0.02),
     Workload("mnist-100-64bit", "784-100-10, batch 200", mnist, (100,), 200, 2, 0.02, "float64"),
     Workload("mnist-512", "784-512-512-10, batch 256", mnist, (512, 512), 256, 1, 0.02),
-    Workload("sparse", "sparse 10000-100-10, batch 200", sparse, (100,), 200, 1, 0.05),
+    Workload("sparse", "uniformly sparse 10000-100-10, batch 200", sparse, (100,), 200, 1, 0.05),
+    Workload("text", "text 20000-100-10, batch 50", text, (100,), 50, 5, 0.05, "float64"),
+    Workload(
+        "text-200000",
+        "text 200000-100-10, batch 50",
+        *(text_of_many_words, (100,), 50, 5, 0.05),
+        dtype="float64",
+        alone=True,
+    ),
     Workload("search", "GridSearchCV on digits, 60 fits", digits, (), 32, 20, 0.02, kind="search"),
     Workload("one-epoch", "fit of 150 rows, 1 epoch", few_rows, (100,), 150, 1, 0.02, repeats=50),
     Workload(
