@@ -48,7 +48,7 @@ from .training import Trainer
 
 # Lazy steps pay if a batch is expected to touch less than this share of the features, and if the other
 # features have more weights than this. Otherwise bookkeeping costs more than it saves.
-LARGEST_SHARE, FEWEST_WEIGHTS = 0.25, 2**17
+LARGEST_SHARE, FEWEST_WEIGHTS = 0.2, 2**18
 
 
 def is_worthwhile(batches: Batches, optimizer: Optimizer) -> bool:
@@ -82,37 +82,93 @@ def powers(eta: float, alpha: float, momentum: float, *, nesterov: bool, n: int)
     return power.reshape(n + 1, 4).T
 
 
+class LazyRows:
+    """The rows of W and V, each current up to a step of its own.
+
+    Parameters
+    ----------
+    W, V : ndarray of shape (n_0, n_1)
+        Updated in place.
+    """
+
+    def __init__(self, W: NDArray, V: NDArray) -> None:
+        self._W, self._V = W, V
+        self._t, self._since = 0, np.zeros(len(W), np.int64)
+        self._power = np.empty((4, 1), W.dtype)
+        self._portion = max(1, PIECE_LENGTH // W.shape[1])
+        self._scratch = np.empty((2, self._portion, W.shape[1]), W.dtype)
+
+    def begin_epoch(self, power: NDArray) -> None:
+        """Begin an epoch with these powers of A; all rows are current."""
+        self._t, self._power = 0, power.astype(self._W.dtype)
+        self._since.fill(0)
+
+    def take(self, J: NDArray, W_J: NDArray, V_J: NDArray) -> None:
+        """W_J, V_J = the current rows of W and V."""
+        np.take(self._W, J, axis=0, out=W_J, mode="clip")
+        np.take(self._V, J, axis=0, out=V_J, mode="clip")
+        self._catch_up(W_J, V_J, self._t - self._since[J])
+
+    def put(self, J: NDArray, W_J: NDArray, V_J: NDArray) -> None:
+        """Put back rows that have made the present step, and begin the next step."""
+        self._t += 1
+        self._W[J], self._V[J], self._since[J] = W_J, V_J, self._t
+
+    def catch_up(self) -> None:
+        """Make all rows current."""
+        self._catch_up(self._W, self._V, self._t - self._since)
+        self._since.fill(self._t)
+
+    def _catch_up(self, W: NDArray, V: NDArray, skipped: NDArray) -> None:
+        """[W; V] <- A^skipped [W; V], in portions that fit into the cache."""
+        for start in range(0, len(W), self._portion):
+            rows = slice(start, start + self._portion)
+            if skipped[rows].any():
+                self._multiply(W[rows], V[rows], skipped[rows])
+
+    def _multiply(self, W: NDArray, V: NDArray, skipped: NDArray) -> None:
+        """[W; V] <- A^skipped [W; V]."""
+        A11, A12, A21, A22 = (entry[skipped, np.newaxis] for entry in self._power)
+        from_W, from_V = self._scratch[:, : len(W)]
+        np.multiply(W, A21, from_W)
+        np.multiply(V, A12, from_V)
+        np.multiply(W, A11, W)
+        np.add(W, from_V, W)
+        np.multiply(V, A22, V)
+        np.add(V, from_W, V)
+
+
 class LazyTrainer(Trainer):
-    """A trainer that makes lazy steps; its parameters are those of Trainer, with SGD and sparse rows."""
+    """A trainer whose steps are lazy. Its parameters are those of Trainer, with SGD and sparse rows."""
 
     optimizer: SGD
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        network = self.objective.network
-        self._sizes, self._dtype = network.sizes, network.theta.dtype
-        # Everything after W[0] takes part in every step; here it is called the rest.
-        self._n_lazy = self._sizes[0] * self._sizes[1]
-        self._since = np.zeros(self._sizes[0], np.int64)
-        self._is_touched = np.zeros(self._sizes[0], bool)
-        self._position = np.zeros(self._sizes[0], np.int32)
-        self._scratch = np.empty((2, max(PIECE_LENGTH, self._sizes[1])), self._dtype)
-        self._reserve(0)
+        self._sizes = self.objective.network.sizes
+        n_features, n_units = self._sizes[:2]
+        # theta and the velocity are W or V, and the rest, which takes part in every step.
+        vectors = [self.objective.network.theta, self.optimizer.memory["velocity"]]
+        n = n_features * n_units
+        self._rows = LazyRows(*(vector[:n].reshape(n_features, n_units) for vector in vectors))
+        self._rest = [vector[n:] for vector in vectors]
+        self._is_touched = np.zeros(n_features, bool)
+        self._position = np.zeros(n_features, np.int32)
+        self._buffers = self._make_buffers(0)
 
     def _pass_over_rows(self) -> float:
-        self._t = 0
-        self._since.fill(0)
-        self._power = self._powers()
-        self._copy_rest(to_buffers=True)
+        self._rows.begin_epoch(self._powers())
+        for buffer, rest in zip(self._buffers, self._rest, strict=False):
+            np.copyto(buffer[-len(rest) :], rest)
         return super()._pass_over_rows()
 
     def _powers(self) -> NDArray:
         sgd, n_steps = self.optimizer, -(-self.batches.n_rows // self.batches.batch_size)
-        eta, mu, alpha = float(sgd.eta), float(sgd.mu), self.objective.alpha
-        return powers(eta, alpha, mu, nesterov=sgd.nesterov, n=n_steps).astype(self._dtype)
+        eta, mu = float(sgd.eta), float(sgd.mu)
+        return powers(eta, self.objective.alpha, mu, nesterov=sgd.nesterov, n=n_steps)
 
     def step(self, batch: Batch) -> None:
-        """Make one step on the rows of W[0] and of the velocity that the batch touches."""
+        """Make a dense step of the network that has only the features of this batch."""
         x = cast(SparseInput, batch.x).x
         J = self._touched(x)
         batch.x = self._renumbered(x, J)
@@ -120,20 +176,20 @@ class LazyTrainer(Trainer):
         sizes = (len(J), *self._sizes[1:])
         network = Network(sizes, self.objective.network.activations, theta)
         W_J, V_J = network.layers.W[0], Layers(velocity, sizes).W[0]
-        self._take(J, W_J, V_J)
+        self._rows.take(J, W_J, V_J)
         objective = Objective(network, self.objective.loss, self.objective.alpha)
         objective.gradient = gradient
         objective.data_gradient(batch)
         self.update(objective, self.optimizer.with_velocity(velocity))
-        self._t += 1
-        self._put(J, W_J, V_J)
+        self._rows.put(J, W_J, V_J)
 
     def _finish_pass(self) -> None:
-        self._catch_up_all()
-        self._copy_rest(to_buffers=False)
+        self._rows.catch_up()
+        for buffer, rest in zip(self._buffers, self._rest, strict=False):
+            np.copyto(rest, buffer[-len(rest) :])
 
     def _touched(self, x: sp.csr_array) -> NDArray:
-        """Return the features that the rows hold, in ascending order."""
+        """Return J."""
         self._is_touched[x.indices] = True
         J = np.flatnonzero(self._is_touched)
         self._is_touched[J] = False
@@ -144,70 +200,17 @@ class LazyTrainer(Trainer):
         self._position[J] = np.arange(len(J), dtype=np.int32)
         return SparseInput(sp.csr_array((x.data, self._position[x.indices], x.indptr), (x.shape[0], len(J))))
 
-    # ------------------------------------------------------------------------------------------------
-    # Buffers: theta, velocity and gradient of the small network. The rest lies at the end of each, where
-    # it stays from step to step; W_J lies before it.
-
-    def _reserve(self, n_features: int) -> None:
-        """Make buffers for n_features, and copy the rest into them."""
-        self._n_reserved = n_features * self._sizes[1]
-        n_rest = Layers.length(self._sizes) - self._n_lazy
-        self._buffers = np.empty((3, self._n_reserved + n_rest), self._dtype)
+    def _make_buffers(self, n_features: int) -> NDArray:
+        """Return buffers for theta, velocity and gradient of a network with n_features."""
+        n_rest = len(self._rest[0])
+        return np.empty((3, n_features * self._sizes[1] + n_rest), self._rest[0].dtype)
 
     def _buffers_for(self, n_features: int) -> NDArray:
-        n = n_features * self._sizes[1]
-        if n > self._n_reserved:
-            rest = self._buffers[:, self._n_reserved :]
-            self._reserve(n_features + n_features // 4)
-            self._buffers[:, self._n_reserved :] = rest
-        return self._buffers[:, self._n_reserved - n :]
-
-    def _full(self) -> tuple[NDArray, NDArray]:
-        return self.objective.network.theta, self.optimizer.memory["velocity"]
-
-    def _copy_rest(self, *, to_buffers: bool) -> None:
-        for full, buffer in zip(self._full(), self._buffers[:2], strict=True):
-            ours, theirs = full[self._n_lazy :], buffer[self._n_reserved :]
-            np.copyto(*((theirs, ours) if to_buffers else (ours, theirs)))
-
-    # ------------------------------------------------------------------------------------------------
-    # Rows of W[0] and of its velocity
-
-    def _rows(self) -> tuple[NDArray, NDArray]:
-        theta, velocity = self._full()
-        shape = self._sizes[:2]
-        return theta[: self._n_lazy].reshape(shape), velocity[: self._n_lazy].reshape(shape)
-
-    def _take(self, J: NDArray, W_J: NDArray, V_J: NDArray) -> None:
-        """W_J, V_J = current rows of W and V."""
-        for source, target in zip(self._rows(), (W_J, V_J), strict=True):
-            np.take(source, J, axis=0, out=target, mode="clip")
-        self._catch_up(W_J, V_J, self._t - self._since[J])
-
-    def _put(self, J: NDArray, W_J: NDArray, V_J: NDArray) -> None:
-        W, V = self._rows()
-        W[J], V[J], self._since[J] = W_J, V_J, self._t
-
-    def _catch_up_all(self) -> None:
-        self._catch_up(*self._rows(), self._t - self._since)
-        self._since.fill(self._t)
-
-    def _catch_up(self, W: NDArray, V: NDArray, skipped: NDArray) -> None:
-        """[W; V] <- A^skipped [W; V], in portions that fit into the cache."""
-        n = max(1, PIECE_LENGTH // W.shape[1])
-        for start in range(0, len(W), n):
-            rows = slice(start, start + n)
-            self._multiply(W[rows], V[rows], skipped[rows])
-
-    def _multiply(self, W: NDArray, V: NDArray, skipped: NDArray) -> None:
-        """[W; V] <- A^skipped [W; V]."""
-        if not skipped.any():
-            return
-        A11, A12, A21, A22 = (entry[skipped, np.newaxis] for entry in self._power)
-        from_W, from_V = self._scratch[:, : W.size].reshape(2, *W.shape)
-        np.multiply(W, A21, out=from_W)
-        np.multiply(V, A12, out=from_V)
-        np.multiply(W, A11, out=W)
-        np.add(W, from_V, out=W)
-        np.multiply(V, A22, out=V)
-        np.add(V, from_W, out=V)
+        """Return buffers of this length; the rest stays where it is, at the end."""
+        n_rest = len(self._rest[0])
+        length = n_features * self._sizes[1] + n_rest
+        if length > self._buffers.shape[1]:
+            larger = self._make_buffers(n_features + n_features // 4)
+            larger[:, -n_rest:] = self._buffers[:, -n_rest:]
+            self._buffers = larger
+        return self._buffers[:, -length:]

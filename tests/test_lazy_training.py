@@ -172,6 +172,12 @@ def with_odd_entries(X):
     return sp.csr_array((data, indices, indptr), shape=X.shape)
 
 
+def test_rows_without_any_word(lazily, densely):
+    X_some = sp.csr_array(X.toarray() * (np.arange(N) % 3 > 0)[:, np.newaxis])
+    given = {"batch_size": 1, "max_iter": 2, "learning_rate_init": 0.02}
+    assert_same(lazily(mlp(**given).fit, X_some, Y), densely(mlp(**given).fit, X_some, Y))
+
+
 def test_warm_start_and_partial_fit_continue_alike(lazily, densely):
     def train(call):
         clf = mlp(warm_start=True, max_iter=3)
@@ -284,12 +290,12 @@ def trainer_of(X, y, monkeypatch, **params):
 
 
 def test_text_is_trained_lazily_by_sgd_only(monkeypatch):
-    large, y = text(n_features=50_000)
+    large, y = text(n_features=60_000)
     assert trainer_of(large, y, monkeypatch) == {LazyTrainer}
     assert trainer_of(large, y, monkeypatch, solver="adam", momentum=0.9) == {Trainer}
     # Few weights, or batches that hold a large share of the features.
     assert trainer_of(X, Y, monkeypatch) == {Trainer}
     assert trainer_of(large, y, monkeypatch, hidden_layer_sizes=(2,)) == {Trainer}
-    uniform = sp.random_array((90, 3000), density=0.05, format="csr", rng=np.random.default_rng(0))
+    uniform = sp.csr_array(np.random.default_rng(0).random((N, 3000)) < 0.05).astype(float)
     assert trainer_of(uniform, Y, monkeypatch, hidden_layer_sizes=(100,)) == {Trainer}
     assert trainer_of(X.toarray(), Y, monkeypatch) == {Trainer}
