@@ -46,7 +46,10 @@ class Piece:
         self.theta, self.gradient = theta[span], gradient[span]
         self.scratch = scratch[: self.theta.size]
         kinds = is_weight[span]
-        self.decay = np.asarray((kinds if kinds.min() < kinds.max() else kinds[0]) * alpha, theta.dtype)
+        if kinds.min() == kinds.max():
+            kinds = kinds[0]
+        self.decay = np.empty(kinds.shape, theta.dtype)
+        np.multiply(kinds, alpha, out=self.decay, casting="same_kind")
 
     def add_penalty(self) -> None:
         """dJ/dW += alpha W."""
