@@ -6,7 +6,10 @@ import scipy.sparse as sp
 from estimators import assert_same_bits, scripted_scores
 from estimators import overlapping_data as data
 from estimators import stopping_mlp as mlp
+from sklearn.datasets import load_iris
+from sklearn.ensemble import BaggingClassifier
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss, make_scorer
+from sklearn.preprocessing import StandardScaler
 
 
 def row_numbers(X, n=120):
@@ -56,21 +59,60 @@ def test_every_class_keeps_a_training_row_and_has_a_validation_row(fraction, n_c
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
-def test_a_class_too_rare_to_split_is_an_error_that_names_it(n_classes):
+def test_the_only_row_of_a_class_stays_in_the_training_set(n_classes):
     X, y = data(n_classes=n_classes)
     names = np.array(["ash", "beech", "cedar"])[y]
     names[7] = "yew"
-    with pytest.raises(ValueError, match=r"(?s)yew.*(Add rows|X_val)") as error:
-        mlp().fit(X, names)
-    assert "ash" not in str(error.value)
+    scorer = RecordingScorer()
+    clf = mlp(max_iter=2, scoring=scorer).fit(X, names)
+    X_val, y_val, _ = scorer.shown[0]
+    assert 7 not in row_numbers(X_val)
+    assert set(y_val) == set(names) - {"yew"}
+    assert clf.t_ == 2 * (len(y) - len(y_val))
+    assert clf.classes_.tolist() == sorted(set(names))
 
 
-def test_a_class_with_one_row_of_positive_weight_is_too_rare_to_split():
+def test_a_class_with_one_row_of_positive_weight_stays_in_the_training_set():
     X, y = data(n_classes=2)
     y[:3], w = 2, np.ones(len(y))
     w[1:3] = 0
-    with pytest.raises(ValueError, match=r"positive weight.*\[2\]"):
-        mlp().fit(X, y, sample_weight=w)
+    weighted, without = RecordingScorer(), RecordingScorer()
+    some = np.r_[0, 3 : len(y)]
+    a = mlp(max_iter=2, scoring=weighted).fit(X, y, sample_weight=w)
+    b = mlp(max_iter=2, scoring=without).fit(X[some], y[some])
+    np.testing.assert_array_equal(weighted.shown[0][1], without.shown[0][1])
+    assert 2 not in weighted.shown[0][1]
+    np.testing.assert_allclose(a.coefs_[0], b.coefs_[0], rtol=1e-9)
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_a_class_whose_rows_weigh_nothing_is_absent_from_both_sets(early_stopping):
+    X, y = load_iris(return_X_y=True)
+    X, some = StandardScaler().fit_transform(X), y > 0
+    params = {"max_iter": 20, "learning_rate_init": 0.1, "early_stopping": early_stopping}
+    weighted = mlp(**params).fit(X, y, sample_weight=some)
+    assert weighted.classes_.tolist() == [0, 1, 2]
+    assert weighted.score(X[some], y[some]) > 0.9
+    assert weighted.predict_proba(X[some])[:, 0].max() < 0.1
+    by_class = mlp(**params, class_weight={0: 0, 1: 1, 2: 1}).fit(X, y)
+    assert by_class.score(X[some], y[some]) > 0.9
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_bagging_may_draw_one_row_of_a_class_or_none(seed):
+    X, y = load_iris(return_X_y=True)
+    X, y = StandardScaler().fit_transform(X), np.where(np.arange(150) < 4, 0, 1 + (y == 2))
+    bagging = BaggingClassifier(mlp(max_iter=3, random_state=None), n_estimators=5, random_state=seed)
+    P = bagging.fit(X, y).predict_proba(X)
+    assert P.shape == (150, 3)
+    np.testing.assert_allclose(P.sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("y", [[0, 1, 2], ["a", "b", "c"], [[0, 1, 1]]], ids=str)
+def test_if_no_row_can_be_held_out_the_error_says_what_to_do(y):
+    X = data()[0][: len(y)]
+    with pytest.raises(ValueError, match=r"y does not have 2 rows .*Add rows, pass X_val and y_val, or set"):
+        mlp().fit(X, y)
 
 
 def test_without_early_stopping_a_class_of_one_row_is_no_error():
