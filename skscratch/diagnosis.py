@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isinf
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -102,12 +103,13 @@ def _unfinished(result: TrainingResult, settings: Settings, objective: Objective
         return _unfinished_lbfgs(result, settings, objective)
     if result.stop_reason is not StopReason.MAX_ITER or result.validated or settings.patience is None:
         return None
-    if settings.n_epochs <= settings.patience:
+    if isinf(settings.patience):
         return None
     return (
-        f"Training reached max_iter={settings.n_epochs} before it converged: the training loss still "
-        f"improved by more than tol={params.tol:g} within {settings.patience:g} epochs. Raise max_iter, or "
-        "set n_iter_no_change=np.inf to train for max_iter epochs without this warning."
+        f"Training reached max_iter={settings.n_epochs} before it converged: there were no "
+        f"{settings.patience:g} epochs without an improvement of the training loss by more than "
+        f"tol={params.tol:g}. Raise max_iter, or set n_iter_no_change=np.inf to train for max_iter epochs "
+        "without this warning."
     )
 
 

@@ -82,7 +82,7 @@ class Settings:
         patience = selection_epoch = None
         if params.solver in OPTIMIZERS:
             selection_epoch = alpha_selection_epoch(params.alpha, learning_rate, n_epochs)
-            if params.early_stopping or not schedule_class(learning_rate).anneals:
+            if params.early_stopping or not schedule_class(params.learning_rate).anneals:
                 patience = epochs_of_patience(params.n_iter_no_change, params.learning_rate)
         return cls(
             params,

@@ -37,6 +37,21 @@ def test_max_iter_reached_before_patience_ran_out_warns_and_says_what_to_do(solv
     assert caught[0].filename == __file__
 
 
+@pytest.mark.parametrize("max_iter", [1, 3, 5, 10, 12, 30])
+@pytest.mark.parametrize("learning_rate", ["constant", "invscaling", "adaptive"])
+def test_the_warning_comes_however_few_epochs_there_are(learning_rate, max_iter):
+    X, y = data()
+    clf = mlp(learning_rate=learning_rate, n_iter_no_change="auto", max_iter=max_iter)
+    with pytest.warns(ConvergenceWarning, match=rf"max_iter={max_iter} before .* no 10 epochs without"):
+        clf.fit(X, y)
+
+
+@pytest.mark.parametrize("learning_rate", ["cosine", "one_cycle"])
+def test_a_single_epoch_of_an_annealed_rate_does_not_warn(learning_rate):
+    X, y = data()
+    mlp(learning_rate=learning_rate, n_iter_no_change="auto", max_iter=1).fit(X, y)
+
+
 @pytest.mark.parametrize(
     "params",
     [
