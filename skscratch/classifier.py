@@ -129,8 +129,8 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     validation_fraction : float, default=0.1
         Fraction of the rows to hold out with ``early_stopping=True``, stratified unless y is multilabel.
     scoring : str or callable, default="loss"
-        What early stopping monitors: "loss", a scikit-learn scorer or the name of one. It is called with
-        ``sample_weight`` if the rows have weights.
+        Score of the validation set, which early stopping monitors: "loss", a scikit-learn scorer or the name
+        of one. It is called with ``sample_weight`` if the rows have weights.
     n_iter_no_change : int, np.inf or "auto", default="auto"
         Patience: the number of epochs without an improvement of more than ``tol`` after which training stops.
         "auto" is 10, or unlimited with a schedule of fixed length. Such a schedule ignores it unless
@@ -191,10 +191,10 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     learning_rate_curve_ : list of float
         The learning rate of each epoch; empty for "lbfgs".
     validation_loss_curve_ : list of float or None
-        With early stopping, the weighted mean loss on the validation set after each epoch, without penalty;
-        NaN for epochs of earlier calls without validation.
+        With a validation set, its weighted mean loss after each epoch, without penalty; NaN for epochs of
+        earlier calls without validation.
     validation_scores_ : list of float or None
-        With early stopping, the score after each epoch, or minus the validation loss; more is better.
+        With a validation set, the score after each epoch, or minus the validation loss; more is better.
     best_validation_score_ : float or None
         The highest score of the last `fit`.
     best_iter_ : int or None
@@ -358,7 +358,8 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
             Weights of the rows, at least 0 and not all 0. A row of weight k counts as k copies of it, a row
             of weight 0 as absent. A factor common to all weights changes nothing.
         X_val : {array-like, sparse array} of shape (n_val, n_features), default=None
-            Validation set, instead of a split of X; needs ``early_stopping=True``. Inside a Pipeline, pass
+            Validation set. With ``early_stopping=True`` it is used instead of a split of X. Otherwise its
+            loss and score are recorded, and training is the same as without it. Inside a Pipeline, pass
             ``transform_input=["X_val"]`` to transform it as X.
         y_val : array-like of shape (n_val,) or (n_val, n_labels), default=None
             Targets of ``X_val``.
@@ -596,7 +597,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         callbacks: Sequence[Callback],
     ) -> None:
         self._communicator.check_agreement(vars(self), X_val=X_val, y_val=y_val)
-        check_solver_can_use(self)
+        check_solver_can_use(self, validates=X_val is not None)
         resume = self.warm_start and self.__sklearn_is_fitted__()
         X, y = read_X_y(self, X, y, reset=not resume)
         target = CheckedTarget.read(y)
@@ -727,10 +728,11 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         self.best_loss_ = min(curve, default=self.loss_) if best is None else min([best, *losses])
 
     def _keep_validation(self, result: FitResult, *, resumed: bool) -> None:
-        if not self.early_stopping:
+        if self.early_stopping:
+            self.best_loss_ = None
+        if not result.search.validated:
             self._keep_no_validation()
             return
-        self.best_loss_ = None
         validated = [record for record in result.search.records if record.score is not None]
         n_before = len(self.loss_curve_) - len(result.search.records)
         for name, values in (
@@ -739,7 +741,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         ):
             curve = self._extend(name, [], resumed)
             curve += [nan] * (n_before - len(curve)) + values
-        self.best_iter_ = result.search.best_epoch or None
+        self.best_iter_ = result.search.best_epoch
         self.best_validation_score_ = result.search.best_score
 
     def _keep_no_validation(self) -> None:
@@ -773,11 +775,6 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         if X_val is None or y_val is None:
             missing = "X_val" if X_val is None else "y_val"
             raise ValueError(f"{missing} is missing: X_val and y_val must be passed together.")
-        if not self.early_stopping:
-            raise ValueError(
-                "X_val and y_val were passed, but nothing uses them with early_stopping=False. Set "
-                "early_stopping=True, or do not pass them."
-            )
         X_val, y_val = read_validation_set(self, X_val, y_val)
         weights = check_weights(sample_weight_val, X_val.shape[0], "sample_weight_val")
         return Rows(

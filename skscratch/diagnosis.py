@@ -101,9 +101,9 @@ def _unfinished(result: TrainingResult, settings: Settings, objective: Objective
     params = settings.params
     if not settings.minibatches:
         return _unfinished_lbfgs(result, settings, objective)
-    if result.stop_reason is not StopReason.MAX_ITER or result.validated or settings.patience is None:
+    if result.stop_reason is not StopReason.MAX_ITER or params.early_stopping:
         return None
-    if isinf(settings.patience):
+    if settings.patience is None or isinf(settings.patience):
         return None
     return (
         f"Training reached max_iter={settings.n_epochs} before it converged: there were no "

@@ -99,7 +99,7 @@ class LossCurveDisplay:
     It is recommended to use :meth:`from_estimator` or :meth:`from_estimators` to create a display. All
     parameters are stored as attributes.
 
-    The left axis shows the training loss and, with early stopping, the validation loss. A validation score
+    The left axis shows the training loss and the validation loss, if there is one. A validation score
     other than the loss has a right axis of its own, and so does the learning rate if it is requested. A dot
     marks the best epoch.
 

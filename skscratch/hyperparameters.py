@@ -115,8 +115,11 @@ class Hyperparameters(SimpleNamespace):
         return cls(**{name: getattr(estimator, name) for name in CONSTRAINTS})
 
 
-def check_solver_can_use(estimator: Any) -> None:
-    """Warn about parameters that the solver ignores; raise if ignoring one would change the model."""
+def check_solver_can_use(estimator: Any, *, validates: bool = False) -> None:
+    """Warn about parameters that the solver ignores; raise if ignoring one would change the model.
+
+    ``validates`` means that a validation set is given.
+    """
     solver = estimator.solver
     refused = _changed(estimator, () if solver in OPTIMIZERS else REFUSED_BY_LBFGS)
     if refused := {name: value for name, value in refused.items() if _is_on(value)}:
@@ -126,7 +129,10 @@ def check_solver_can_use(estimator: Any) -> None:
             f"solver={solver!r} does not support {_listed(refused)}. Use solver='sgd' or 'adam', or set "
             f"{_listed(neutral)}."
         )
-    if ignored := _changed(estimator, _ignored_by(solver)):
+    ignored = _changed(estimator, _ignored_by(solver))
+    if validates:
+        ignored.pop("scoring", None)
+    if ignored:
         warn_user(
             f"solver={solver!r} ignores {_listed(ignored)}. Leave such parameters at their defaults.",
             UserWarning,

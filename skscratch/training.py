@@ -28,14 +28,27 @@ from .training_state import TrainingState
 
 @dataclass
 class Validation:
-    """The validation set and its score; ``score`` is None if the validation loss is monitored."""
+    """The validation set and its score.
+
+    Attributes
+    ----------
+    objective : Objective
+    batches : Batches
+    score : callable or None
+        Scores the current parameters; None if the validation loss is the score.
+    decides : bool
+        Whether patience monitors the score and the best epoch is restored. Otherwise both values are only
+        recorded.
+    """
 
     objective: Objective
     batches: Batches
     score: Callable[[], Any] | None = None
+    decides: bool = True
 
     def evaluate(self, record: EpochRecord) -> None:
         """Write the validation loss and the score of the current parameters into the record."""
+        record.score_decides = self.decides
         record.validation_loss = self.objective.data_loss(self.batches)
         if self.score is None:
             record.score = -record.validation_loss
@@ -152,7 +165,8 @@ class Trainer:
         stopping_rules : sequence of StoppingRule
             Evaluated after each epoch; training stops if any of them stops.
         validation : Validation or None
-            Evaluated after each epoch; the parameters of the best epoch are restored at the end.
+            Evaluated after each epoch; if it decides, the parameters of the best epoch are restored at the
+            end.
         callbacks : Callback
             Called before and after each epoch; may stop training.
 
@@ -216,8 +230,8 @@ class _Progress:
         self._offer_last()
 
     def _offer_last(self) -> None:
-        if self.records and self.records[-1].score is not None:
-            last = self.records[-1]
+        last = self.records[-1] if self.records else None
+        if last and last.score is not None and last.score_decides:
             self.best.offer(last.monitored, self._objective.network.theta, last.epoch)
 
     def go_back(self) -> None:
@@ -229,8 +243,5 @@ class _Progress:
 
     def result(self, reason: StopReason, *, validated: bool) -> TrainingResult:
         """Restore the parameters of the best epoch, if there is one; return the result of the run."""
-        best = self.best
-        if not best.epoch:
-            return TrainingResult(reason, self.records, validated)
-        best.restore(self._objective.network.theta)
-        return TrainingResult(reason, self.records, validated, best.epoch, -best.value, restored=True)
+        self.best.restore(self._objective.network.theta)
+        return TrainingResult(reason, self.records, validated, restored=self.best.epoch > 0)

@@ -50,6 +50,14 @@ def test_training_loss_alone():
     assert (display.ax_.get_xlabel(), display.ax_.get_ylabel()) == ("epoch", "loss")
 
 
+def test_a_validation_set_that_is_only_recorded_is_drawn_too():
+    clf = ScratchMLPClassifier(4, max_iter=6, random_state=0).fit(X, y, X_val=X, y_val=y)
+    display = LossCurveDisplay.from_estimator(clf)
+    lines = display.lines_["ScratchMLPClassifier"]
+    np.testing.assert_array_equal(lines["validation"].get_ydata(), clf.validation_loss_curve_)
+    assert lines["best epoch"].get_xdata() == clf.best_iter_
+
+
 def test_the_penalty_is_named_where_there_is_one():
     assert labels(LossCurveDisplay.from_estimator(train())) == ["training: log loss + L2 penalty"]
     assert labels(LossCurveDisplay.from_estimator(train(alpha=0))) == ["training: log loss"]

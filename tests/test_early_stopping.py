@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from estimators import assert_same_bits, scripted_scores
+from estimators import mlp as plain_mlp
 from estimators import overlapping_data as data
 from estimators import stopping_mlp as mlp
 from sklearn.datasets import load_iris
 from sklearn.ensemble import BaggingClassifier
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss, make_scorer
 from sklearn.preprocessing import StandardScaler
 
@@ -330,6 +332,77 @@ def test_weights_of_given_validation_rows_reach_the_scorer():
     scorer = RecordingScorer()
     mlp(max_iter=2, scoring=scorer).fit(X[:90], y[:90], X_val=X[90:], y_val=y[90:], sample_weight_val=w)
     np.testing.assert_array_equal(scorer.shown[0][2], w)
+
+
+# Validation rows that are given without early stopping
+
+RECORDED = [
+    {"learning_rate": "one_cycle", "max_iter": 15, "alpha": "auto"},
+    {"learning_rate": "constant", "n_iter_no_change": 5, "tol": 0.02},
+    {"learning_rate": "adaptive", "n_iter_no_change": 2, "tol": 1.0, "learning_rate_init": 0.05},
+    {"solver": "adam", "learning_rate_init": 0.01, "dropout": 0.2},
+    {"class_weight": "balanced", "label_smoothing": 0.1},
+    {
+        "solver": "lbfgs",
+        "alpha": 0.1,
+        "tol": 1e-3,
+        "batch_size": "auto",
+        "learning_rate": "one_cycle",
+        "learning_rate_init": "auto",
+        "n_iter_no_change": "auto",
+    },
+]
+
+
+@pytest.mark.parametrize("scoring", ["loss", "accuracy"])
+@pytest.mark.parametrize("params", RECORDED, ids=str)
+def test_without_early_stopping_a_validation_set_is_recorded_and_changes_nothing(params, scoring):
+    X, y = data(n_classes=3)
+    # With noise as its labels, the validation loss would stop training soon.
+    X_val, y_val = X[90:], np.random.default_rng(0).permutation(y[90:])
+    base = {"learning_rate_init": 0.5, "max_iter": 40, "alpha": 0.001, "random_state": 0}
+    alone, recorded = (plain_mlp(**base | params).set_params(scoring=s) for s in ("loss", scoring))
+    alone.fit(X[:90], y[:90])
+    recorded.fit(X[:90], y[:90], X_val=X_val, y_val=y_val)
+    assert_same_bits(alone, recorded)
+    for name in ("loss_curve_", "best_loss_", "n_iter_", "t_", "alpha_", "learning_rate_curve_"):
+        assert getattr(alone, name) == getattr(recorded, name), name
+    assert alone._training_state["rng"] == recorded._training_state["rng"]
+    scores, losses = recorded.validation_scores_, recorded.validation_loss_curve_
+    assert len(scores) == len(losses) == recorded.n_iter_
+    assert recorded.best_iter_ == 1 + np.argmax(scores) < recorded.n_iter_
+    assert recorded.best_validation_score_ == max(scores)
+    if params.get("class_weight") is None:
+        assert losses[-1] == pytest.approx(log_loss(y_val, recorded.predict_proba(X_val)), rel=1e-9)
+    if scoring == "accuracy":
+        assert scores[-1] == recorded.score(X_val, y_val)
+
+
+def test_training_that_is_only_recorded_warns_as_without_a_validation_set():
+    X, y = data()
+    clf = mlp(early_stopping=False, n_iter_no_change=10, max_iter=12, learning_rate_init=0.01)
+    with pytest.warns(ConvergenceWarning, match="max_iter=12 before it converged"):
+        clf.fit(X, y, X_val=X, y_val=y)
+
+
+def test_a_validation_loss_that_is_not_finite_is_recorded_and_does_not_end_training():
+    X, y = data()
+    clf = mlp(early_stopping=False, activation="identity", max_iter=3)
+    clf.fit(X, y, X_val=np.full((1, 6), 1e308), y_val=y[:1])
+    assert clf.n_iter_ == 3
+    assert not np.isfinite(clf.validation_loss_curve_).any()
+    assert clf.best_iter_ is None
+    assert clf.best_validation_score_ is None
+
+
+def test_a_warm_start_goes_on_recording():
+    X, y = data()
+    clf = mlp(early_stopping=False, warm_start=True, max_iter=2)
+    for _ in range(2):
+        clf.fit(X[:90], y[:90], X_val=X[90:], y_val=y[90:])
+    once = mlp(early_stopping=False, max_iter=4).fit(X[:90], y[:90], X_val=X[90:], y_val=y[90:])
+    assert clf.validation_loss_curve_ == once.validation_loss_curve_
+    assert clf.fit(X[:90], y[:90]).validation_loss_curve_ is None
 
 
 # Attributes

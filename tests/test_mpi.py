@@ -20,6 +20,7 @@ from mpi_program import BATCH_SIZE, CASES, MISTAKES, RAGGED, SAME_AS_ONE, SIZE
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.ensemble import BaggingClassifier
+from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -408,6 +409,20 @@ def test_parameters_that_differ_are_named_on_every_rank(mine, theirs, message):
     mlps = small(**mine), small(**theirs)
     assert_all_raise(fit_on_threads(mlps, parts_of()), message)
     assert not any(hasattr(mlp, "coefs_") for mlp in mlps)
+
+
+def test_a_validation_set_that_is_only_recorded_is_that_of_all_ranks():
+    parts = parts_of()
+    val = {"X_val": [X[:9] for X, _ in parts], "y_val": [y[:9] for _, y in parts]}
+    alone, _ = fit_on_threads([small(), small()], parts)
+    one, other = fit_on_threads([small(), small()], parts, **val)
+    assert_array_equal(theta_of(one), theta_of(alone))
+    assert one.validation_loss_curve_ == other.validation_loss_curve_
+    X_val, y_val = np.concatenate(val["X_val"]), np.concatenate(val["y_val"])
+    expected = log_loss(y_val, one.predict_proba(X_val))
+    assert one.validation_loss_curve_[-1] == pytest.approx(expected, rel=1e-9)
+    scored = fit_on_threads([small(scoring="accuracy") for _ in range(2)], parts, **val)
+    assert_all_raise(scored, "scoring='accuracy' cannot be used in data-parallel training")
 
 
 def test_parameters_are_compared_by_their_meaning():
