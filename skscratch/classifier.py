@@ -612,6 +612,8 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         state.begin_cycle()
         result = self._prepare(network, state, encoding, callbacks).run(rows, validation)
         self._keep(result, state, resumed=resume)
+        # With early stopping, the best epoch is that of the validation set.
+        self.best_loss_ = None if self.early_stopping else self._lowest_loss(result, resumed=resume)
         self._keep_validation(result, resumed=resume)
         refit = result.refit.records if result.refit else []
         self.n_iter_ = len(result.search.records)
@@ -632,6 +634,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         network, state = self._resume("partial_fit") if resume else self._start(X, encoding)
         result = self._prepare(network, state, encoding, ()).run_epoch(rows)
         self._keep(result, state, resumed=resume)
+        self.best_loss_ = self._lowest_loss(result, resumed=resume)
         if not resume:
             self._keep_no_validation()
             self.refit_loss_curve_ = None
@@ -721,15 +724,18 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         self.t_ = (self.t_ if resumed else 0) + sum(record.n_rows for record in records)
         losses = [record.loss for record in records]
         rates = [record.learning_rate for record in records if record.learning_rate is not None]
-        best = self.best_loss_ if resumed else None
         self._extend("learning_rate_curve_", rates, resumed)
         curve = self._extend("loss_curve_", losses, resumed)
         self.loss_ = curve[-1] if curve else result.loss
-        self.best_loss_ = min(curve, default=self.loss_) if best is None else min([best, *losses])
+
+    def _lowest_loss(self, result: FitResult, *, resumed: bool) -> float | None:
+        """Return the lowest training loss; the whole curve is read only if the lowest one is unknown."""
+        known = self.best_loss_ if resumed else None
+        if known is None:
+            return min(self.loss_curve_, default=self.loss_)
+        return min([known, *(record.loss for record in result.search.records)])
 
     def _keep_validation(self, result: FitResult, *, resumed: bool) -> None:
-        if self.early_stopping:
-            self.best_loss_ = None
         if not result.search.validated:
             self._keep_no_validation()
             return

@@ -7,6 +7,12 @@ from enum import Enum
 from math import isfinite
 from operator import itemgetter
 
+CURVES = ("loss_curve_", "learning_rate_curve_", "validation_loss_curve_", "validation_scores_")
+"""The attributes of an estimator to which every epoch appends a value.
+
+They may become long, so a call must not read or copy them as a whole.
+"""
+
 
 @dataclass
 class EpochRecord:
