@@ -358,7 +358,13 @@ def test_numbers_are_no_strings():
         ({"X_val": X, "y_val": np.where(Y == "ash", "oak", Y)}, r"y_val.*oak"),
         ({"X_val": X, "y_val": X[:, 0]}, r"continuous|y_val"),
         ({"X_val": X, "y_val": TABLE}, r"y_val.*multilabel"),
-        ({"X_val": X[:0], "y_val": Y[:0]}, r"0 sample"),
+        ({"X_val": X[:0], "y_val": Y[:0]}, r"^X_val: .*0 sample"),
+        ({"X_val": X[0], "y_val": Y[:1]}, r"^X_val: Expected 2D array"),
+        ({"X_val": X, "y_val": []}, r"^y_val: .*0 sample"),
+        ({"X_val": X, "y_val": 3}, r"^y_val: .*1 dimension"),
+        ({"X_val": X, "y_val": np.zeros((40, 1, 1))}, r"^y_val: .*dim 3"),
+        ({"X_val": X, "y_val": np.zeros(40, complex)}, r"^y_val: Complex data not supported"),
+        ({"X_val": X[:2], "y_val": [[1], [1, 2]]}, r"^y_val: .*inhomogeneous"),
     ],
 )
 @pytest.mark.parametrize("early_stopping", [False, True])

@@ -307,9 +307,12 @@ def test_booleans_are_labels(form):
 
 def test_a_column_of_labels_is_taken_with_a_warning():
     X, y = data()
-    with pytest.warns(DataConversionWarning, match="column-vector"):
+    with pytest.warns(DataConversionWarning, match="column-vector y was"):
         clf = mlp().fit(X, y[:, np.newaxis])
     np.testing.assert_array_equal(parameters(clf), parameters(mlp().fit(X, y)))
+    with pytest.warns(DataConversionWarning, match="column-vector y_val was"):
+        clf = mlp().fit(X, y, X_val=X, y_val=y[:, np.newaxis])
+    assert clf.validation_loss_curve_ == mlp().fit(X, y, X_val=X, y_val=y).validation_loss_curve_
 
 
 def test_many_classes_are_told_apart():
