@@ -37,6 +37,7 @@ from .hyperparameters import (
     check_parameters,
     check_solver_can_use,
     hidden_sizes,
+    warn_without_effect,
     why_no_partial_fit,
 )
 from .input_data import compute_dtype, read_validation_set, read_X, read_X_y
@@ -99,7 +100,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         Initial learning rate; the highest one for "one_cycle". "auto" is 0.2 for SGD and 0.01 for Adam with a
         schedule of fixed length, else 0.05 and 0.001.
     power_t : float, default=0.5
-        Exponent of "invscaling"; ignored by other schedules.
+        Exponent of "invscaling"; without effect on other schedules.
     max_iter : int or "auto", default="auto"
         Largest number of epochs, or of iterations of "lbfgs". "auto" is 30 with a schedule of fixed length
         (more on small data, to reach 400 steps, but at most 200), else 200. `partial_fit` with "auto" keeps
@@ -133,8 +134,8 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         of one. It is called with ``sample_weight`` if the rows have weights.
     n_iter_no_change : int, np.inf or "auto", default="auto"
         Patience: the number of epochs without an improvement of more than ``tol`` after which training stops.
-        "auto" is 10, or unlimited with a schedule of fixed length. Such a schedule ignores it unless
-        ``early_stopping=True``.
+        "auto" is 10, or unlimited with a schedule of fixed length. With such a schedule, a number acts only
+        together with ``early_stopping=True``.
     beta_1 : float, default=0.9
         Adam's decay rate of the first moments, in [0, 1).
     beta_2 : float, default=0.999
@@ -383,7 +384,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
             If training diverged (the last finite parameters are kept), if it reached ``max_iter`` while the
             training loss still improved, or if it hardly improved on guessing and the features are unscaled.
         UserWarning
-            If Ctrl-C ended training, or if the solver ignores a parameter that was set.
+            If Ctrl-C ended training, or if a parameter that was set has no effect.
         """
         with Transaction(self) as transaction:
             model = transaction.model
@@ -597,7 +598,8 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         callbacks: Sequence[Callback],
     ) -> None:
         self._communicator.check_agreement(vars(self), X_val=X_val, y_val=y_val)
-        check_solver_can_use(self, validates=X_val is not None)
+        check_solver_can_use(self)
+        warn_without_effect(self, "fit", validates=X_val is not None)
         resume = self.warm_start and self.__sklearn_is_fitted__()
         X, y = read_X_y(self, X, y, reset=not resume)
         target = CheckedTarget.read(y)
@@ -627,6 +629,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
             self._validate_params()
         self._communicator.check_agreement(vars(self))
         check_solver_can_use(self)
+        warn_without_effect(self, "partial_fit")
         X, y = read_X_y(self, X, y, reset=not resume)
         target = CheckedTarget.read(y, part=True)
         encoding = self._encoding_for_partial_fit(target, classes, resume)

@@ -421,7 +421,7 @@ def test_without_early_stopping_there_are_no_validation_results():
 def test_no_validation_result_survives_a_refit_without_early_stopping():
     X, y = data()
     clf = mlp(max_iter=3).fit(X, y)
-    clf.set_params(early_stopping=False).fit(X, y)
+    clf.set_params(early_stopping=False, validation_fraction=0.1).fit(X, y)
     assert clf.validation_loss_curve_ is None
     assert clf.best_iter_ is None
 

@@ -131,6 +131,7 @@ SEARCHED = {
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore:Parameters without effect:UserWarning")
 @pytest.mark.parametrize("name", sorted(mlp().get_params()))
 def test_every_parameter_can_be_searched_over(name):
     default = ScratchMLPClassifier(max_iter=5, random_state=0, n_iter_no_change=np.inf)

@@ -49,7 +49,7 @@ def test_the_warning_comes_however_few_epochs_there_are(learning_rate, max_iter)
 @pytest.mark.parametrize("learning_rate", ["cosine", "one_cycle"])
 def test_a_single_epoch_of_an_annealed_rate_does_not_warn(learning_rate):
     X, y = data()
-    mlp(learning_rate=learning_rate, n_iter_no_change="auto", max_iter=1).fit(X, y)
+    mlp(learning_rate=learning_rate, n_iter_no_change="auto", tol=1e-4, max_iter=1).fit(X, y)
 
 
 @pytest.mark.parametrize(
@@ -58,8 +58,8 @@ def test_a_single_epoch_of_an_annealed_rate_does_not_warn(learning_rate):
         {"n_iter_no_change": np.inf},
         {"early_stopping": True},
         {"early_stopping": True, "scoring": "accuracy"},
-        {"learning_rate": "cosine"},
-        {"learning_rate": "one_cycle"},
+        {"learning_rate": "cosine", "n_iter_no_change": "auto", "tol": 1e-4},
+        {"learning_rate": "one_cycle", "n_iter_no_change": "auto", "tol": 1e-4},
         {"learning_rate_init": 1e-300, "max_iter": 50},
         {"batch_size": 10_000, "n_iter_no_change": np.inf},
     ],
@@ -136,6 +136,93 @@ def test_the_warning_names_the_number_of_epochs_that_auto_came_to(params):
     X, y = data()
     with pytest.warns(ConvergenceWarning, match=r"max_iter=200"):
         ScratchMLPClassifier((7,), "tanh", alpha=1e-4, max_iter="auto", random_state=0, **params).fit(X, y)
+
+
+def falling(fraction):
+    return 1 - fraction
+
+
+NEEDS_PATIENCE = "early_stopping=True, or learning_rate='constant' or 'invscaling' or 'adaptive'"
+
+
+@pytest.mark.parametrize(
+    ("params", "needed"),
+    [
+        ({"n_iter_no_change": 10}, NEEDS_PATIENCE),
+        ({"n_iter_no_change": 10, "max_iter": 1000}, NEEDS_PATIENCE),
+        ({"tol": 1e-3}, NEEDS_PATIENCE),
+        ({"tol": 1e-3, "learning_rate": "cosine"}, NEEDS_PATIENCE),
+        ({"tol": 1e-3, "learning_rate": falling}, NEEDS_PATIENCE),
+        ({"tol": 1e-3, "early_stopping": True}, "n_iter_no_change is a number"),
+        ({"scoring": "accuracy"}, "early_stopping=True, or with X_val in fit"),
+        ({"scoring": "accuracy", "learning_rate": "constant"}, "early_stopping=True, or with X_val in fit"),
+        ({"validation_fraction": 0.2}, "early_stopping=True"),
+        ({"power_t": 0.3}, "learning_rate='invscaling'"),
+        ({"power_t": 0.3, "learning_rate": "constant"}, "learning_rate='invscaling'"),
+        ({"power_t": 0.3, "solver": "adam", "early_stopping": True}, "learning_rate='invscaling'"),
+        ({"momentum": 0.5, "solver": "adam"}, "not used by solver='adam'"),
+    ],
+    ids=lambda value: str(list(value.items())[0]) if isinstance(value, dict) else "",
+)
+def test_a_parameter_without_effect_warns_and_says_what_would_give_it_one(params, needed):
+    X, y = data()
+    name, value = next(iter(params.items()))
+    given = {"max_iter": 12, "random_state": 0} | params
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        clf = ScratchMLPClassifier(3, **given).fit(X, y)
+    caught = [w for w in caught if w.category is UserWarning]
+    assert len(caught) == 1
+    assert f"without effect: {name}={value!r} (" in str(caught[0].message)
+    assert needed in str(caught[0].message)
+    assert caught[0].filename == __file__
+    # It tells the truth.
+    del given[name]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        estimators.assert_same_bits(clf, ScratchMLPClassifier(3, **given).fit(X, y))
+
+
+def test_all_parameters_without_effect_are_in_one_warning():
+    X, y = data()
+    clf = ScratchMLPClassifier(3, max_iter=2, power_t=0.3, tol=1e-3, n_iter_no_change=5, beta_1=0.8)
+    with pytest.warns(UserWarning, match="Parameters without effect") as caught:
+        clf.fit(X, y)
+    assert len(caught) == 1
+    for name in ("power_t=0.3", "n_iter_no_change=5, tol=0.001 (", "beta_1=0.8"):
+        assert name in str(caught[0].message)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"n_iter_no_change": np.inf},
+        {"n_iter_no_change": np.inf, "tol": 1e-3},
+        {"n_iter_no_change": 5, "tol": 1e-3, "early_stopping": True},
+        {"n_iter_no_change": 5, "tol": 10.0, "learning_rate": "constant"},
+        {"scoring": "accuracy", "validation_fraction": 0.2, "early_stopping": True},
+        {"power_t": 0.3, "learning_rate": "invscaling", "n_iter_no_change": np.inf},
+        {"learning_rate": "one_cycle", "tol": 1e-4, "power_t": 0.5, "n_iter_no_change": "auto"},
+    ],
+    ids=str,
+)
+def test_a_parameter_with_effect_does_not_warn(params):
+    X, y = data()
+    ScratchMLPClassifier(3, max_iter=12, random_state=0, **params).fit(X, y)
+
+
+def test_with_a_validation_set_scoring_has_an_effect():
+    X, y = data()
+    clf = ScratchMLPClassifier(3, max_iter=2, scoring="accuracy").fit(X, y, X_val=X, y_val=y)
+    assert clf.validation_scores_[-1] == clf.score(X, y)
+
+
+def test_what_concerns_fit_does_not_warn_in_partial_fit():
+    X, y = data()
+    clf = ScratchMLPClassifier(3, tol=1e-3, n_iter_no_change=5, scoring="accuracy", validation_fraction=0.2)
+    clf.partial_fit(X, y, classes=[0, 1, 2])
+    with pytest.warns(UserWarning, match=r"without effect: power_t=0.3 \("):
+        clf.set_params(power_t=0.3).partial_fit(X, y)
 
 
 def test_a_list_for_the_default_tuple_is_no_other_value():
