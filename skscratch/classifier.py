@@ -77,9 +77,10 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         `partial_fit`.
     alpha : float or "auto", default="auto"
         Strength of the L2 penalty on the weights (not on the biases), in units of the mean loss. It is
-        `MLPClassifier`'s alpha divided by its batch size. "auto" is 3 / N, with the effective sample
-        size N. With a schedule of fixed length and at least 12 epochs, it is then selected once, two thirds
-        into training, from a leave-one-out estimate. See :doc:`/user_guide/regularization`.
+        `MLPClassifier`'s alpha divided by its batch size. "auto" is 3 / N, with the effective sample size N
+        (in `partial_fit` that of all calls). With a schedule of fixed length and at least 12 epochs, it is
+        then selected once, two thirds into training, from a leave-one-out estimate. See
+        :doc:`/user_guide/regularization`.
     batch_size : int or "auto", default="auto"
         Rows in a minibatch. "auto" is n_samples / 64, at least 32 and at most 256.
     learning_rate : str or callable, default="one_cycle"

@@ -140,8 +140,7 @@ class Fit:
 
     def _refit(self, rows: Rows, n_epochs: int) -> _Phase:
         """Train on all rows, including the validation set, from the best epoch."""
-        # The optimizer's memory is that of the last epoch, not of the best one.
-        self._state.memory, self._state.cycle_start = {}, self._state.epoch
+        self._state.begin_refit()
         rows, _ = weigh_classes(self._params.class_weight, self._encoding, rows, None, self._communicator)
         return self._train(Settings.for_refit(self._params, self._count(rows), n_epochs), rows, n_epochs)
 

@@ -31,7 +31,11 @@ from .hyperparameters import CONSTRAINTS
 from .targets import ClassEncoding
 
 MAY_DIFFER = ("verbose", "random_state")
-OWN_STATE = ("rng", "split_seed")  # each rank draws random numbers of its own
+OWN_STATE = (
+    "rng",
+    "split_seed",
+    "sketch",
+)  # each rank draws random numbers of its own, and sees its own rows
 
 
 @contextmanager

@@ -14,7 +14,7 @@ parameter="auto"       "one_cycle", "cosine" or a function  other schedules     
 ``batch_size``         n / 64, from 32 to 256               the same
 ====================== ==================================== =================== ========
 
-N is the effective sample size, n the number of training rows.
+N is the effective sample size, n the number of training rows. In partial_fit, N covers all calls so far.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from .batches import Batches
 from .hyperparameters import Hyperparameters
 from .objective import Objective
 from .optimizers import OPTIMIZERS, Optimizer
+from .sample_size import sample_size
 from .schedules import Schedule, make_schedule, schedule_class
 from .stopping import Patience, StoppingRule
 from .training_state import TrainingState
@@ -126,9 +127,9 @@ class Settings:
         return self.params.solver in OPTIMIZERS
 
     def alpha(self, batches: Batches, state: TrainingState) -> float:
-        """Return the initial alpha, the strength of the L2 penalty."""
+        """Return the initial alpha, the strength of the L2 penalty; "auto" takes note of the rows."""
         if self.params.alpha == "auto":
-            return state.prior_precision / batches.effective_size
+            return state.prior_precision / sample_size(state, batches)
         return float(self.params.alpha)
 
     def make_optimizer(self, objective: Objective, state: TrainingState) -> Optimizer:
