@@ -505,7 +505,8 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         Returns
         -------
         logits : ndarray of shape (n_samples,) or (n_samples, n_outputs), float32 or float64
-            Two classes have one logit per row, which is positive if ``classes_[1]`` is more likely.
+            Two classes have one logit per row, which is positive if ``classes_[1]`` is more likely. Logits
+            that are too large for the dtype are scaled down, row by row, to its largest number.
         """
         logits = self._logits(X)
         return logits[:, 0] if logits.shape[1] == 1 else logits

@@ -393,15 +393,14 @@ def test_untidy_sparse_rows_are_only_read(form, dtype, solver):
 
 @pytest.mark.parametrize("method", ["predict", "hidden_activations", *METHODS])
 @pytest.mark.parametrize("form", UNTIDY.values(), ids=UNTIDY)
-def test_untidy_sparse_rows_that_are_too_large_are_only_read(form, method):
+def test_untidy_sparse_rows_whose_scores_overflow_are_only_read(form, method):
     X, y = data()
     clf = mlp().fit(X.astype(np.float32), y)
     rows = untidy(np.where(X == 2, 3e38, X).astype(np.float32), **form)
     before = [a.copy() for a in buffers(rows)]
     for a in buffers(rows):
         a.flags.writeable = False
-    with pytest.raises(ValueError, match=r"not finite in float32: .* too large .* \(up to 3e\+38\)"):
-        getattr(clf, method)(rows)
+    assert np.isfinite(getattr(clf, method)(rows)).all()
     for now, then in zip(buffers(rows), before, strict=True):
         np.testing.assert_array_equal(now, then)
 
@@ -434,8 +433,7 @@ def test_threads_may_share_untidy_sparse_rows(form):
         clf = ScratchMLPClassifier(
             (), solver=solver, alpha=5.0, max_iter=12, random_state=0, **tol(solver, 1e-9)
         )
-        with pytest.raises(ValueError, match="too large"):
-            fitted.predict(huge)
+        assert np.isfinite(fitted.decision_function(huge)).all()
         return parameters(clf.fit(rows, y))
 
     with ThreadPoolExecutor(4) as pool:

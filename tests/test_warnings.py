@@ -295,8 +295,7 @@ def test_overflow_ends_as_it_does_in_any_error_state():
         with pytest.warns(ConvergenceWarning, match="diverged"):
             clf = mlp(learning_rate_init=1e200, activation="identity").fit(X, y)
         clf.coefs_[0] *= 1e3
-        with pytest.raises(ValueError, match="Some logits are not finite"):
-            clf.predict(huge)
+        assert np.isfinite(clf.decision_function(huge)).all()
 
 
 def test_weights_near_the_largest_number_leak_no_warning():
