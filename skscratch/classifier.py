@@ -40,7 +40,7 @@ from .hyperparameters import (
     warn_without_effect,
     why_no_partial_fit,
 )
-from .input_data import compute_dtype, read_validation_set, read_X, read_X_y
+from .input_data import compute_dtype, read_validation_set, read_X, read_X_y, warn_if_untransformed
 from .losses import LOSSES
 from .network import Layers, Network, check_finite, flat_parameters
 from .prediction import predict_activations, predict_logits
@@ -385,7 +385,8 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
             If training diverged (the last finite parameters are kept), if it reached ``max_iter`` while the
             training loss still improved, or if it hardly improved on guessing and the features are unscaled.
         UserWarning
-            If Ctrl-C ended training, or if a parameter that was set has no effect.
+            If Ctrl-C ended training, if a parameter that was set has no effect, or if ``X_val`` lies so far
+            from X that it cannot have been transformed in the same way.
         """
         with Transaction(self) as transaction:
             model = transaction.model
@@ -612,6 +613,8 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
             self._check_classes_unchanged(encoding, "fit with warm_start=True")
         rows = self._rows(X, encoding.encode(target, smoothing=self.label_smoothing), sample_weight)
         validation = self._given_validation(encoding, X_val, y_val, sample_weight_val)
+        if validation is not None:
+            warn_if_untransformed(X, validation.X)
         network, state = self._resume("warm_start=True") if resume else self._start(X, encoding)
         state.begin_cycle()
         result = self._prepare(network, state, encoding, callbacks).run(rows, validation)

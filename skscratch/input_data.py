@@ -15,6 +15,8 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 from .checks import check_labels, errors_named, numbers_named
 from .user_warnings import warn_user
 
+FEWEST_TO_COMPARE, MOST_TO_COMPARE = 5, 256
+
 
 def read_X(estimator: Any, X: Any) -> NDArray | sp.csr_array:
     """Return the rows to predict."""
@@ -56,6 +58,36 @@ def read_validation_set(estimator: Any, X_val: Any, y_val: Any) -> tuple[Any, An
             f"X_val has {X.shape[0]} rows, but y_val has {y.shape[0]}. Pass one target for each row."
         )
     return X, one_column(y, "y_val")
+
+
+def warn_if_untransformed(X: Any, X_val: Any) -> None:
+    """Warn if X_val lies so far from X that it cannot have been transformed in the same way.
+
+    A feature is far if its median in X_val is outside its range in X by more than the width of that range.
+    Untransformed rows have many such features, usually more than a quarter. After a drift by three standard
+    deviations a feature is not far.
+    """
+    if X.shape[0] < FEWEST_TO_COMPARE or X_val.shape[0] < FEWEST_TO_COMPARE:
+        return
+    training, validation = _spread_out(X), _spread_out(X_val)
+    low, high, median = training.min(axis=0), training.max(axis=0), np.median(validation, axis=0)
+    width = high - low
+    n_far = int((((median > high + width) | (median < low - width)) & (width > 0)).sum())
+    if n_far >= 2 and n_far > len(width) / 4:
+        warn_user(
+            f"X_val lies far from X: for {n_far} of {len(width)} features, a typical value of X_val is "
+            "outside the range of X by more than its width. X_val must be transformed in the same way as X. "
+            "A Pipeline transforms it if it is made with transform_input=['X_val'] and metadata routing is "
+            "on; the prefix of a step, as in mlp__X_val, passes it untransformed.",
+            UserWarning,
+        )
+
+
+def _spread_out(X: Any) -> NDArray:
+    """Return evenly spaced rows and columns of X as floats, at most MOST_TO_COMPARE of both."""
+    rows, columns = (np.arange(0, n, -(-n // MOST_TO_COMPARE)) for n in X.shape)
+    part = X[rows][:, columns]
+    return (part.toarray() if sp.issparse(part) else part).astype(np.float64)
 
 
 def compute_dtype(dtype: np.dtype) -> np.dtype:

@@ -110,6 +110,7 @@ def test_logits_are_the_network_written_out(kind):
     np.testing.assert_allclose(clf.decision_function(X).reshape(z.shape), z, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.filterwarnings("ignore:X_val lies far from X:UserWarning")
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
 def test_the_loss_is_exact_without_clipping(kind):
     # Logits of a million and wrong labels: a probability that is clipped at 1e-16 would cost at most 37.

@@ -10,8 +10,14 @@ import warnings
 import estimators
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from estimators import data
+from sklearn import config_context
+from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler, PowerTransformer, RobustScaler, StandardScaler
 
 from skscratch import ScratchMLPClassifier, lbfgs
 from skscratch.activations import ACTIVATIONS
@@ -311,3 +317,78 @@ def test_a_division_by_zero_is_not_hidden():
     for state in ("ignore", "raise"):
         with np.errstate(all=state), pytest.warns(RuntimeWarning, match="divide by zero"):
             divide(np.zeros(1))
+
+
+# Validation rows that were not transformed
+
+SCALERS = [StandardScaler, MinMaxScaler, RobustScaler, PowerTransformer]
+
+
+def split_of(load):
+    X, y = load(return_X_y=True)
+    return train_test_split(X, y, stratify=y, random_state=0)
+
+
+@pytest.mark.parametrize("form", [np.array, sp.csr_array, np.float32], ids=["float64", "sparse", "float32"])
+@pytest.mark.parametrize("scaler", SCALERS)
+@pytest.mark.parametrize("load", [load_wine, load_breast_cancer, load_digits])
+def test_validation_rows_that_passed_by_the_scaler_are_noticed(load, scaler, form):
+    A, B, a, b = split_of(load)
+    clf, A = ScratchMLPClassifier(3, max_iter=1, early_stopping=True), form(scaler().fit_transform(A))
+    with pytest.warns(UserWarning, match=r"X_val lies far from X: .* transform_input=\['X_val'\]") as caught:
+        clf.fit(A, a, X_val=form(B), y_val=b)
+    assert caught[0].filename == __file__
+
+
+def test_a_pipeline_given_validation_rows_by_the_prefix_of_a_step_warns():
+    A, B, a, b = split_of(load_wine)
+    pipeline = make_pipeline(StandardScaler(), ScratchMLPClassifier(early_stopping=True, random_state=0))
+    with pytest.warns(UserWarning, match="X_val lies far from X"):
+        pipeline.fit(A, a, scratchmlpclassifier__X_val=B, scratchmlpclassifier__y_val=b)
+    with config_context(enable_metadata_routing=True):
+        clf = ScratchMLPClassifier(early_stopping=True, random_state=0).set_fit_request(
+            X_val=True, y_val=True
+        )
+        pipeline = make_pipeline(StandardScaler(), clf, transform_input=["X_val"])
+        assert pipeline.fit(A, a, X_val=B, y_val=b).score(B, b) > 0.9
+
+
+@pytest.mark.parametrize(
+    "drift",
+    [
+        lambda Z: Z,
+        lambda Z: Z + 3,
+        lambda Z: Z - 3,
+        lambda Z: 3 * Z,
+        lambda Z: Z + 20 * (np.arange(Z.shape[1]) == 0),
+        lambda Z: np.where(np.arange(Z.shape[1]) == 1, 1e6, Z),
+        lambda Z: 1e9 * Z[:4],
+    ],
+    ids=[
+        "none",
+        "+ 3 sd",
+        "- 3 sd",
+        "3 times as wide",
+        "one feature + 20 sd",
+        "one feature broken",
+        "few rows",
+    ],
+)
+@pytest.mark.parametrize("load", [load_iris, load_wine, load_breast_cancer, load_digits])
+def test_drift_is_not_taken_for_a_missing_transformation(load, drift):
+    A, B, a, b = split_of(load)
+    scaler = StandardScaler().fit(A)
+    Z = drift(scaler.transform(B))
+    ScratchMLPClassifier(3, max_iter=1).fit(scaler.transform(A), a, X_val=Z, y_val=b[: len(Z)])
+
+
+def test_heavy_tails_constant_and_rare_features_do_not_count_as_far():
+    rng = np.random.default_rng(0)
+
+    def rows(n, share):
+        wild = [rng.standard_cauchy((n, 5)), np.exp(3 * rng.normal(size=(n, 5)))]
+        return np.hstack([*wild, rng.random((n, 5)) < share, np.full((n, 5), share)])
+
+    X, X_val = rows(300, 0.03), rows(90, 0.9)
+    y = np.arange(300) % 2
+    ScratchMLPClassifier(3, max_iter=1).fit(X, y, X_val=X_val, y_val=y[:90])
