@@ -383,7 +383,8 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         -----
         ConvergenceWarning
             If training diverged (the last finite parameters are kept), if it reached ``max_iter`` while the
-            training loss still improved, or if it hardly improved on guessing and the features are unscaled.
+            training loss still improved, or if it hardly improved on guessing and the features are unscaled,
+            alpha is far too large or the learning rate far too low.
         UserWarning
             If Ctrl-C ended training, if a parameter that was set has no effect, or if ``X_val`` lies so far
             from X that it cannot have been transformed in the same way.

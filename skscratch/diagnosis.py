@@ -6,19 +6,24 @@ from dataclasses import dataclass
 from math import isinf
 
 import numpy as np
+from scipy.special import entr
 from sklearn.exceptions import ConvergenceWarning
 
+from .alpha_selection import HIGHEST
 from .batches import Batches
 from .history import StopReason, TrainingResult
 from .objective import Objective
 from .rows import refuse_non_finite
-from .settings import Settings
-from .training_state import TrainingState
+from .settings import Settings, initial_learning_rate
+from .training_state import INITIAL_PRIOR_PRECISION, TrainingState
 
 REMEDY = "Scale the features (StandardScaler), or lower learning_rate_init or max_grad_norm."
 UNSCALED_ABOVE = 30  # standardised features exceed it only in extreme outliers
 HARDLY_BETTER = 0.8  # of the loss at zero logits
 EPOCHS_TO_LEARN = 10
+# An alpha of so many times the largest that is ever selected, and a rate of the usual one divided by so much,
+# explain that nothing is learned.
+FAR_TOO_STRONG, FAR_TOO_SLOW = 5, 20
 
 
 @dataclass(frozen=True)
@@ -60,12 +65,14 @@ def diagnose(
             "kept.",
             UserWarning,
         )
-    message = _bad_result(result, state, objective, batches) or _unfinished(result, settings, objective)
+    message = _bad_result(result, settings, state, objective, batches) or _unfinished(
+        result, settings, objective
+    )
     return Diagnosis(message) if message else None
 
 
 def _bad_result(
-    result: TrainingResult, state: TrainingState, objective: Objective, batches: Batches
+    result: TrainingResult, settings: Settings, state: TrainingState, objective: Objective, batches: Batches
 ) -> str | None:
     if not result.records:
         return None
@@ -75,14 +82,74 @@ def _bad_result(
             f"Training diverged: the loss rose from {first:.3g} in the first epoch to {last:.3g} in epoch "
             f"{state.epoch}. {REMEDY}"
         )
+    # L-BFGS may need a few iterations only to find that all weights are best near zero.
+    enough = len(result.records) >= EPOCHS_TO_LEARN or not settings.minibatches
+    explained = enough and _explained(last, settings, state, objective, batches)
+    return explained or (_unscaled(result, state, objective, batches) if enough else None)
+
+
+def _unscaled(
+    result: TrainingResult, state: TrainingState, objective: Objective, batches: Batches
+) -> str | None:
+    """Return the warning if the network learned hardly anything and X has large values."""
     at_zero = objective.loss_at_zero_logits()
-    if len(result.records) < EPOCHS_TO_LEARN or last <= HARDLY_BETTER * at_zero:
+    if len(result.records) < EPOCHS_TO_LEARN or result.records[-1].loss <= HARDLY_BETTER * at_zero:
         return None
     trouble = _trouble(objective, batches, at_zero)
     # _trouble is collective: every process must call it, so max_abs, which differs, is tested afterwards.
     if trouble is None or (span := batches.rows.max_abs) <= UNSCALED_ABOVE:
         return None
     return f"After epoch {state.epoch}, {trouble}. The largest absolute feature value is {span:.3g}. {REMEDY}"
+
+
+def _explained(
+    last: float, settings: Settings, state: TrainingState, objective: Objective, batches: Batches
+) -> str | None:
+    """Return the warning if the network learned hardly anything and a parameter that was set explains it."""
+    reason = _far_from_usual(settings, batches)
+    if reason is None:
+        return None
+    guessing = loss_of_guessing(batches)
+    if last <= HARDLY_BETTER * guessing or (value := objective.value(batches)) <= HARDLY_BETTER * guessing:
+        return None
+    return (
+        f"After epoch {state.epoch}, the network is hardly better than guessing: the training loss with the "
+        f"penalty is {value:.3g}, and predicting the shares of the classes gives {guessing:.3g}. {reason}"
+    )
+
+
+def _far_from_usual(settings: Settings, batches: Batches) -> str | None:
+    """Return which parameter is so far from the usual that nothing can be learned, and what is usual."""
+    params, N = settings.params, batches.effective_size
+    if params.alpha != "auto" and params.alpha * N > FAR_TOO_STRONG * HIGHEST:
+        return (
+            f"alpha={params.alpha:g} is far too strong for {N:.0f} rows: alpha='auto' starts at "
+            f"{INITIAL_PRIOR_PRECISION / N:.2g}. (MLPClassifier divides its alpha by the batch size; divide "
+            "the number that you know from there, too.)"
+        )
+    usual = initial_learning_rate("auto", params.solver, settings.learning_rate)
+    if params.learning_rate_init != "auto" and params.learning_rate_init < usual / FAR_TOO_SLOW:
+        return (
+            f"learning_rate_init={params.learning_rate_init:g} is far too low for solver={params.solver!r} "
+            f"with this learning_rate: usual is {usual:g}, which learning_rate_init='auto' stands for."
+        )
+    return None
+
+
+def loss_of_guessing(batches: Batches) -> float:
+    """Return the lowest loss of a network that gives every row the same probabilities.
+
+    It is the entropy of the mean target, summed over labels for multilabel targets.
+    """
+    rows = batches.rows
+    Y = np.empty((1, batches.n_outputs, rows.n_rows))
+    rows.targets.fill(rows.positions, Y)
+    weights = np.ones(rows.n_rows) if rows.own_weights is None else rows.own_weights
+    total, *sums = batches.communicator.sum(weights.sum(), *(Y[0] @ weights))
+    mean = np.array(sums) / total
+    if rows.targets.kind == "multiclass":
+        return float(entr(mean).sum())
+    return float((entr(mean) + entr(1 - mean)).sum())
 
 
 def _trouble(objective: Objective, batches: Batches, at_zero: float) -> str | None:

@@ -11,6 +11,16 @@ import estimators
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from builders import (
+    N_OUTPUTS,
+    make_batches,
+    make_network,
+    make_rows,
+    make_weights,
+    make_X,
+    make_y,
+    textbook_Y,
+)
 from estimators import data
 from sklearn import config_context
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
@@ -21,6 +31,7 @@ from sklearn.preprocessing import MinMaxScaler, PowerTransformer, RobustScaler, 
 
 from skscratch import ScratchMLPClassifier, lbfgs
 from skscratch.activations import ACTIVATIONS
+from skscratch.diagnosis import loss_of_guessing
 from skscratch.floating_point import own_errstate
 
 mlp = functools.partial(
@@ -317,6 +328,71 @@ def test_a_division_by_zero_is_not_hidden():
     for state in ("ignore", "raise"):
         with np.errstate(all=state), pytest.warns(RuntimeWarning, match="divide by zero"):
             divide(np.zeros(1))
+
+
+# Training that ends hardly better than guessing
+
+FAR_OFF = [
+    ({"alpha": 1}, "alpha=1 is far too strong for 1347 rows: alpha='auto' starts at 0.0022"),
+    ({"alpha": 0.1}, "alpha=0.1 is far too strong"),
+    ({"alpha": 1, "solver": "lbfgs"}, "alpha=1 is far too strong"),
+    ({"alpha": 1, "early_stopping": True}, "alpha=1 is far too strong"),
+    ({"learning_rate_init": 1e-4}, "learning_rate_init=0.0001 is far too low .* usual is 0.2"),
+    ({"learning_rate_init": 1e-3}, "learning_rate_init=0.001 is far too low .* usual is 0.2"),
+    ({"learning_rate_init": 1e-5, "solver": "adam"}, "learning_rate_init=1e-05 is far too low .* is 0.01"),
+]
+
+
+@pytest.mark.parametrize(
+    ("params", "reason"), FAR_OFF, ids=lambda value: str(value) * isinstance(value, dict)
+)
+def test_parameters_with_which_nothing_is_learned_are_named(params, reason):
+    X, y = load_digits(return_X_y=True)
+    clf = ScratchMLPClassifier(random_state=0, **params)
+    with pytest.warns(ConvergenceWarning, match=f"hardly better than guessing.* 2.3. {reason}") as caught:
+        clf.fit(X[:1347] / 16, y[:1347])
+    assert len(caught) == 1
+    assert clf.score(X[1347:] / 16, y[1347:]) < 0.85
+
+
+@pytest.mark.parametrize("params", [{"alpha": 0.01}, {"alpha": 0.05}, {"learning_rate_init": 0.01}], ids=str)
+def test_parameters_with_which_something_is_learned_are_not_named(params):
+    X, y = load_digits(return_X_y=True)
+    ScratchMLPClassifier(random_state=0, **params).fit(X[:1347] / 16, y[:1347])
+
+
+@pytest.mark.parametrize("share", [0.5, 0.1])
+@pytest.mark.parametrize(
+    "params",
+    [{}, {"solver": "adam"}, {"alpha": 0.01}, {"learning_rate_init": 0.05}, {"early_stopping": True}],
+)
+def test_noise_that_cannot_be_learned_is_not_the_fault_of_a_parameter(params, share):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(1000, 5)), rng.random(1000) < share
+    ScratchMLPClassifier(8, random_state=0, **params).fit(X, y)
+
+
+def test_guessing_knows_the_shares_of_the_classes():
+    """With one row in fifty, a loss of 0.1 looks low, but is that of guessing."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(1000, 5)), np.arange(1000) % 50 == 0
+    with pytest.warns(ConvergenceWarning, match="gives 0.098.*alpha=1 is far too strong for 1000 rows"):
+        ScratchMLPClassifier(8, alpha=1, random_state=0).fit(X, y)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
+def test_the_loss_of_guessing_is_the_lowest_of_a_constant(kind, smoothing):
+    X, y, weights = make_X(50, 2), make_y(kind, 50), make_weights(50)
+    network = make_network((2, N_OUTPUTS[kind]), ())
+    rows = make_rows(X, y, kind, weights, smoothing=smoothing)
+    Y = textbook_Y(y, kind, smoothing)
+    constant = np.average(Y, axis=0, weights=weights)
+    expected = -(Y * np.log(constant)).sum(axis=1)
+    if kind != "multiclass":
+        expected -= ((1 - Y) * np.log(1 - constant)).sum(axis=1)
+    got = loss_of_guessing(make_batches(rows, 8, kind, network))
+    assert got == pytest.approx(np.average(expected, weights=weights), rel=1e-12)
 
 
 # Validation rows that were not transformed
