@@ -115,7 +115,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         Smallest improvement of the monitored value that counts; for "lbfgs" the largest component of the
         gradient at convergence.
     verbose : int, default=0
-        Whether to print one line per epoch.
+        Whether to print one line per epoch, see :doc:`/user_guide/practice`.
     warm_start : bool, default=False
         Whether `fit` resumes from the current parameters, optimizer and curves. Patience starts anew, and so
         does the cycle of a schedule of fixed length.

@@ -13,7 +13,7 @@ from .alpha_selection import HIGHEST
 from .batches import Batches
 from .history import StopReason, TrainingResult
 from .objective import Objective
-from .rows import refuse_non_finite
+from .rows import PORTION, refuse_non_finite
 from .settings import Settings, initial_learning_rate
 from .training_state import INITIAL_PRIOR_PRECISION, TrainingState
 
@@ -106,11 +106,13 @@ def _explained(
     last: float, settings: Settings, state: TrainingState, objective: Objective, batches: Batches
 ) -> str | None:
     """Return the warning if the network learned hardly anything and a parameter that was set explains it."""
-    reason = _far_from_usual(settings, batches)
-    if reason is None:
+    params = settings.params
+    if params.alpha == params.learning_rate_init == "auto":
         return None
     guessing = loss_of_guessing(batches)
-    if last <= HARDLY_BETTER * guessing or (value := objective.value(batches)) <= HARDLY_BETTER * guessing:
+    if last <= HARDLY_BETTER * guessing or (reason := _far_from_usual(settings, batches)) is None:
+        return None
+    if (value := objective.value(batches)) <= HARDLY_BETTER * guessing:
         return None
     return (
         f"After epoch {state.epoch}, the network is hardly better than guessing: the training loss with the "
@@ -141,12 +143,14 @@ def loss_of_guessing(batches: Batches) -> float:
 
     It is the entropy of the mean target, summed over labels for multilabel targets.
     """
-    rows = batches.rows
-    Y = np.empty((1, batches.n_outputs, rows.n_rows))
-    rows.targets.fill(rows.positions, Y)
-    weights = np.ones(rows.n_rows) if rows.own_weights is None else rows.own_weights
-    total, *sums = batches.communicator.sum(weights.sum(), *(Y[0] @ weights))
-    mean = np.array(sums) / total
+    rows, total = batches.rows, np.zeros(batches.n_outputs)
+    for first in range(0, rows.n_rows, PORTION):
+        part = rows.positions[first : first + PORTION]
+        Y = np.empty((1, batches.n_outputs, len(part)))
+        rows.targets.fill(part, Y)
+        total += Y[0].sum(axis=1) if rows.weights is None else Y[0] @ rows.weights[part]
+    weight_sum, *sums = batches.communicator.sum(rows.weight_sum, *total)
+    mean = np.array(sums) / weight_sum
     if rows.targets.kind == "multiclass":
         return float(entr(mean).sum())
     return float((entr(mean) + entr(1 - mean)).sum())

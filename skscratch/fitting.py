@@ -176,6 +176,7 @@ class Fit:
             shuffle=params.shuffle,
             max_grad_norm=params.max_grad_norm,
             alpha_selection=self._alpha_selection(settings),
+            phase=settings.phase,
         )
         rules = settings.make_stopping_rules(schedule)
         result = trainer.run(n_epochs, rules, evaluation, self._callbacks)

@@ -19,6 +19,7 @@ class EpochRecord:
     """The losses, score, learning rate and time of one epoch.
 
     Without ``score_decides``, the validation loss and the score are recorded, and nothing depends on them.
+    ``phase`` is "search" or "refit"; it is empty if there is only one phase.
     """
 
     epoch: int
@@ -29,6 +30,7 @@ class EpochRecord:
     validation_loss: float | None = None
     score: float | None = None
     score_decides: bool = True
+    phase: str = ""
 
     @property
     def is_finite(self) -> bool:

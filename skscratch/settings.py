@@ -60,6 +60,8 @@ class Settings:
         Number of epochs without improvement after which training stops; None if all epochs are trained.
     alpha_selection_epoch : int or None
         The epoch of a cycle after which alpha is selected; None if it is not.
+    phase : str
+        "search" or "refit" if there are both, else empty.
     """
 
     params: Hyperparameters
@@ -70,6 +72,7 @@ class Settings:
     n_refit_epochs: int = 0
     patience: float | None = None
     alpha_selection_epoch: int | None = None
+    phase: str = ""
 
     @classmethod
     def for_fit(cls, params: Hyperparameters, n_rows: int, *, refits: bool) -> Self:
@@ -94,13 +97,15 @@ class Settings:
             n_refit_epochs,
             patience,
             selection_epoch,
+            "search" if n_refit_epochs else "",
         )
 
     @classmethod
     def for_refit(cls, params: Hyperparameters, n_rows: int, n_epochs: int) -> Self:
         """Return the settings of a refit on all rows: half the initial rate, annealed along a cosine."""
         eta_0 = initial_learning_rate(params.learning_rate_init, params.solver, params.learning_rate)
-        return cls(params, rows_per_batch(params.batch_size, n_rows), n_epochs, "cosine", eta_0 / 2)
+        batch_size = rows_per_batch(params.batch_size, n_rows)
+        return cls(params, batch_size, n_epochs, "cosine", eta_0 / 2, phase="refit")
 
     @classmethod
     def for_partial_fit(cls, params: Hyperparameters, n_rows: int) -> Self:

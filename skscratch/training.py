@@ -81,6 +81,8 @@ class Trainer:
         Largest norm of the gradient; None for no limit.
     alpha_selection : AlphaSelection or None
         Selects alpha once, late in training; None keeps the initial alpha.
+    phase : str
+        The phase of the fit, for the records.
     """
 
     def __init__(
@@ -94,10 +96,11 @@ class Trainer:
         shuffle: bool,
         max_grad_norm: float | None = None,
         alpha_selection: AlphaSelection | None = None,
+        phase: str = "",
     ) -> None:
         self.objective, self.optimizer, self.schedule = objective, optimizer, schedule
         self.batches, self.state, self.shuffle = batches, state, shuffle
-        self.max_grad_norm, self.alpha_selection = max_grad_norm, alpha_selection
+        self.max_grad_norm, self.alpha_selection, self.phase = max_grad_norm, alpha_selection, phase
 
     def run_epoch(self, validation: Validation | None = None) -> EpochRecord:
         """Make one pass over the training set, validate, and return the record.
@@ -108,6 +111,7 @@ class Trainer:
         state, start = self.state, perf_counter()
         eta = self.optimizer.begin_epoch(self.schedule, state.epoch)
         record = EpochRecord(state.epoch + 1, self._pass_over_rows(), eta, self.batches.n_global_rows)
+        record.phase = self.phase
         if diverged(record.loss, self.objective.network.theta, lambda: self.objective.value(self.batches)):
             record.loss = np.inf
         else:

@@ -120,6 +120,32 @@ def test_verbose_prints_one_line_per_epoch_and_silence_prints_nothing(method, ca
             assert number_after("loss", line) == pytest.approx(clf.loss_curve_[epoch - 1], abs=1e-3)
 
 
+def test_verbose_names_the_phases(capsys):
+    X, y = data()
+    clf = ScratchMLPClassifier(3, verbose=1, early_stopping=True, max_iter=16, random_state=0).fit(X, y)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("  loss")[0] for line in lines] == [
+        *(f"Epoch {epoch:4d} (search)" for epoch in range(1, 13)),
+        *(f"Epoch {epoch:4d} (refit)" for epoch in range(13, 17)),
+    ]
+    for line, loss in zip(lines, clf.loss_curve_ + clf.refit_loss_curve_, strict=True):
+        assert number_after("loss", line) == pytest.approx(loss, abs=1e-6)
+    assert number_after("learning rate", lines[12]) == 0.1
+
+
+@pytest.mark.parametrize(
+    ("params", "name"),
+    [({}, "Epoch"), ({"early_stopping": True}, "Epoch"), ({"solver": "lbfgs"}, "Iteration")],
+)
+def test_verbose_names_no_phase_where_there_is_only_one(params, name, capsys):
+    X, y = data()
+    clf = ScratchMLPClassifier(3, verbose=1, max_iter=200, random_state=0, **params)
+    validation = {"X_val": X, "y_val": y} if "early_stopping" in params else {}
+    clf.set_params(alpha=0.1).fit(X, y, **validation)
+    for epoch, line in enumerate(capsys.readouterr().out.splitlines(), start=1):
+        assert line.startswith(f"{name} {epoch:4d}  loss")
+
+
 def test_verbose_shows_the_validation_loss_and_the_score(capsys):
     X, y = data()
     clf = mlp(verbose=1, early_stopping=True, scoring="accuracy", n_iter_no_change=np.inf).fit(X, y)
