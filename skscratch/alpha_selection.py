@@ -93,6 +93,7 @@ class AlphaSelection:
         squares = objective.squared_weights()
         if np.isfinite(gamma) and squares:
             state.prior_precision = float(np.clip(gamma / squares, LOWEST, HIGHEST))
+            state.alpha_epoch = state.epoch + 1
             objective.set_alpha(state.prior_precision / N)
 
     def _mean_increase(self, loss: Loss, batches: Batches, N: float) -> float:

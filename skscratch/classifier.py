@@ -169,6 +169,9 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         Biases; ``intercepts_[l]`` has shape (units of layer l + 1,).
     alpha_ : float
         Strength of the penalty at the end of training.
+    alpha_iter_ : int or None
+        The epoch after which ``alpha="auto"`` was selected, counted from 1; None if it was not. From then on,
+        ``loss_curve_`` holds another penalty.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -261,6 +264,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     coefs_: list[NDArray]
     intercepts_: list[NDArray]
     alpha_: float
+    alpha_iter_: int | None
     classes_: NDArray
     t_: int
     n_iter_: int
@@ -728,7 +732,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         records = result.search.records
         self._training_state, self._n_rows = state.to_dict(), result.n_rows
         self.n_layers_, self.n_outputs_ = len(self._sizes), self._sizes[-1]
-        self.alpha_ = result.alpha
+        self.alpha_, self.alpha_iter_ = result.alpha, state.alpha_epoch or None
         self.out_activation_ = LOSSES[self._kind].out_activation
         self.t_ = (self.t_ if resumed else 0) + sum(record.n_rows for record in records)
         losses = [record.loss for record in records]

@@ -14,6 +14,7 @@ from .transaction import MISSING, shallow_copy
 # What fit itself publishes. A scorer may store whatever it likes, but not under these names.
 FITTED = (
     "alpha_",
+    "alpha_iter_",
     "best_iter_",
     "best_loss_",
     "best_validation_score_",
