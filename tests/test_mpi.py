@@ -425,6 +425,21 @@ def test_a_validation_set_that_is_only_recorded_is_that_of_all_ranks():
     assert_all_raise(scored, "scoring='accuracy' cannot be used in data-parallel training")
 
 
+def test_the_sample_size_counts_the_parts_of_all_ranks():
+    parts, mlps = parts_of(), [small(), small()]
+
+    def task(comm):
+        X, y = parts[comm.rank]
+        with data_parallel(mlps[comm.rank], comm) as mlp:
+            for i in (0, 5, 0, *range(5, len(X), 5)):
+                mlp.partial_fit(X[i : i + 5], y[i : i + 5], [0, 1])
+            return mlp
+
+    one, other = on_threads(2, task)
+    assert one.alpha_ == other.alpha_ == pytest.approx(3 / 90, rel=1e-12)
+    assert_array_equal(theta_of(one), theta_of(other))
+
+
 def test_parameters_are_compared_by_their_meaning():
     mlps = (
         small(hidden_layer_sizes=(4, 2), class_weight={0: 1, 1: 2.5}, learning_rate=lambda t: 1 - t),
