@@ -50,6 +50,7 @@ from .losses import Loss
 from .network import Network
 from .objective import Objective
 from .rows import Rows
+from .sample_size import alpha_from_precision
 from .training_state import INITIAL_PRIOR_PRECISION, TrainingState
 
 # Below an effective size of 20 rows the estimate is noise; above 256 rows a random sample of 256 is used.
@@ -86,25 +87,29 @@ class AlphaSelection:
         state = self._state
         if (state.epoch + 1 - state.cycle_start) % self._n_epochs != self._due:
             return
-        N = batches.effective_size
-        if N < FEWEST_ROWS:
+        if batches.effective_size < FEWEST_ROWS:
             return
-        gamma = N * self._mean_increase(objective.loss, batches)
+        N = max(state.sample_size, batches.effective_size)
+        gamma = N * self._mean_increase(objective.loss, batches, N)
         squares = objective.squared_weights()
         if np.isfinite(gamma) and squares:
             state.prior_precision = float(np.clip(gamma / squares, LOWEST, HIGHEST))
-            objective.set_alpha(state.prior_precision / N)
+            state.alpha_epoch = state.epoch + 1
+            objective.set_alpha(alpha_from_precision(state.prior_precision, N, batches))
 
-    def _mean_increase(self, loss: Loss, batches: Batches) -> float:
-        """Return the weighted mean increase of a row's loss when the row is left out, over all processes."""
+    def _mean_increase(self, loss: Loss, batches: Batches, N: float) -> float:
+        """Return the weighted mean increase of a row's loss when the row is left out, over all processes.
+
+        In partial_fit, the rows stand for all rows seen so far, whose effective size is N.
+        """
         rise, total = 0.0, 0.0
-        rows, communicator, N = batches.distinct, batches.communicator, batches.effective_size
+        rows, communicator, size = batches.distinct, batches.communicator, batches.effective_size
         n_global_rows, weight_sum = communicator.sum(rows.n_rows, rows.weight_sum)
         if rows.n_rows:
             sample = draw_sample(rows, self._state.rng)
             omega = np.ones(sample.n_rows) if sample.own_weights is None else sample.own_weights
-            omega = omega * (N / weight_sum)
-            n_represented = n_global_rows / sample.n_rows
+            omega = omega * (size / weight_sum)
+            n_represented = n_global_rows * (N / size) / sample.n_rows
             rises = leave_one_out_increase(
                 self._network, loss, sample, omega, n_represented, self._state.prior_precision
             )

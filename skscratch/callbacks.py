@@ -53,8 +53,10 @@ class ProgressPrinter:
         """Print nothing yet."""
 
     def on_epoch_end(self, record: EpochRecord) -> bool:
-        """Print the epoch's number, losses, score, learning rate and seconds."""
-        parts = [f"Iteration {record.epoch:4d}", f"loss {record.loss:.6f}"]
+        """Print the epoch's number and phase, its losses, score, learning rate and seconds."""
+        name = "Iteration" if record.learning_rate is None else "Epoch"  # L-BFGS has no epochs
+        phase = f" ({record.phase})" if record.phase else ""
+        parts = [f"{name} {record.epoch:4d}{phase}", f"loss {record.loss:.6f}"]
         if record.validation_loss is not None:
             parts.append(f"validation loss {record.validation_loss:.6f}")
             if record.score != -record.validation_loss:

@@ -47,6 +47,17 @@ def numbers_named(name: str) -> Iterator[None]:
         raise ValueError(f"{name} must hold numbers, but {entry} is not a number.") from error
 
 
+@contextmanager
+def errors_named(name: str) -> Iterator[None]:
+    """Put the argument's name in front of an error of scikit-learn or NumPy that does not contain it."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        if name in str(error):
+            raise
+        raise ValueError(f"{name}: {error}") from error
+
+
 MISSING_TYPES = {"NoneType", "NAType", "NaTType"}  # by name, since pandas need not be installed
 
 

@@ -39,9 +39,10 @@ from .hyperparameters import (
     check_parameters,
     check_solver_can_use,
     hidden_sizes,
+    warn_without_effect,
     why_no_partial_fit,
 )
-from .input_data import compute_dtype, read_validation_set, read_X, read_X_y
+from .input_data import compute_dtype, read_validation_set, read_X, read_X_y, warn_if_untransformed
 from .losses import LOSSES
 from .network import Layers, Network, check_finite, flat_parameters
 from .prediction import predict_activations, predict_logits
@@ -80,9 +81,10 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         `partial_fit`.
     alpha : float or "auto", default="auto"
         Strength of the L2 penalty on the weights (not on the biases), in units of the mean loss. It is
-        `MLPClassifier`'s alpha divided by its batch size. "auto" is 3 / N, with the effective sample
-        size N. With a schedule of fixed length and at least 12 epochs, it is then selected once, two thirds
-        into training, from a leave-one-out estimate. See :doc:`/user_guide/regularization`.
+        `MLPClassifier`'s alpha divided by its batch size. "auto" is 3 / N, with the effective sample size N
+        (in `partial_fit` that of all calls). With a schedule of fixed length and at least 12 epochs, it is
+        then selected once, two thirds into training, from a leave-one-out estimate. See
+        :doc:`/user_guide/regularization`.
     batch_size : int or "auto", default="auto"
         Rows in a minibatch. "auto" is n_samples / 64, at least 32 and at most 256.
     learning_rate : str or callable, default="one_cycle"
@@ -103,7 +105,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         Initial learning rate; the highest one for "one_cycle". "auto" is 0.2 for SGD and 0.01 for Adam with a
         schedule of fixed length, else 0.05 and 0.001.
     power_t : float, default=0.5
-        Exponent of "invscaling"; ignored by other schedules.
+        Exponent of "invscaling"; without effect on other schedules.
     max_iter : int or "auto", default="auto"
         Largest number of epochs, or of iterations of "lbfgs". "auto" is 30 with a schedule of fixed length
         (more on small data, to reach 400 steps, but at most 200), else 200. `partial_fit` with "auto" keeps
@@ -117,7 +119,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         Smallest improvement of the monitored value that counts; for "lbfgs" the largest component of the
         gradient at convergence.
     verbose : int, default=0
-        Whether to print one line per epoch.
+        Whether to print one line per epoch, see :doc:`/user_guide/practice`.
     warm_start : bool, default=False
         Whether `fit` resumes from the current parameters, optimizer and curves. Patience starts anew, and so
         does the cycle of a schedule of fixed length.
@@ -133,12 +135,12 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     validation_fraction : float, default=0.1
         Fraction of the rows to hold out with ``early_stopping=True``, stratified unless y is multilabel.
     scoring : str or callable, default="loss"
-        What early stopping monitors: "loss", a scikit-learn scorer or the name of one. It is called with
-        ``sample_weight`` if the rows have weights.
+        Score of the validation set, which early stopping monitors: "loss", a scikit-learn scorer or the name
+        of one. It is called with ``sample_weight`` if the rows have weights.
     n_iter_no_change : int, np.inf or "auto", default="auto"
         Patience: the number of epochs without an improvement of more than ``tol`` after which training stops.
-        "auto" is 10, or unlimited with a schedule of fixed length. Such a schedule ignores it unless
-        ``early_stopping=True``.
+        "auto" is 10, or unlimited with a schedule of fixed length. With such a schedule, a number acts only
+        together with ``early_stopping=True``.
     beta_1 : float, default=0.9
         Adam's decay rate of the first moments, in [0, 1).
     beta_2 : float, default=0.999
@@ -171,6 +173,9 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         Biases; ``intercepts_[l]`` has shape (units of layer l + 1,).
     alpha_ : float
         Strength of the penalty at the end of training.
+    alpha_iter_ : int or None
+        The epoch after which ``alpha="auto"`` was selected, counted from 1; None if it was not. From then on,
+        ``loss_curve_`` holds another penalty.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -195,10 +200,10 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     learning_rate_curve_ : list of float
         The learning rate of each epoch; empty for "lbfgs".
     validation_loss_curve_ : list of float or None
-        With early stopping, the weighted mean loss on the validation set after each epoch, without penalty;
-        NaN for epochs of earlier calls without validation.
+        With a validation set, its weighted mean loss after each epoch, without penalty; NaN for epochs of
+        earlier calls without validation.
     validation_scores_ : list of float or None
-        With early stopping, the score after each epoch, or minus the validation loss; more is better.
+        With a validation set, the score after each epoch, or minus the validation loss; more is better.
     best_validation_score_ : float or None
         The highest score of the last `fit`.
     best_iter_ : int or None
@@ -263,6 +268,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     coefs_: list[NDArray]
     intercepts_: list[NDArray]
     alpha_: float
+    alpha_iter_: int | None
     classes_: NDArray
     t_: int
     n_iter_: int
@@ -362,7 +368,8 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
             Weights of the rows, at least 0 and not all 0. A row of weight k counts as k copies of it, a row
             of weight 0 as absent. A factor common to all weights changes nothing.
         X_val : {array-like, sparse array} of shape (n_val, n_features), default=None
-            Validation set, instead of a split of X; needs ``early_stopping=True``. Inside a Pipeline, pass
+            Validation set. With ``early_stopping=True`` it is used instead of a split of X. Otherwise its
+            loss and score are recorded, and training is the same as without it. Inside a Pipeline, pass
             ``transform_input=["X_val"]`` to transform it as X.
         y_val : array-like of shape (n_val,) or (n_val, n_labels), default=None
             Targets of ``X_val``.
@@ -384,9 +391,11 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         -----
         ConvergenceWarning
             If training diverged (the last finite parameters are kept), if it reached ``max_iter`` while the
-            training loss still improved, or if it hardly improved on guessing and the features are unscaled.
+            training loss still improved, or if it hardly improved on guessing and the features are unscaled,
+            alpha is far too large or the learning rate far too low.
         UserWarning
-            If Ctrl-C ended training, or if the solver ignores a parameter that was set.
+            If Ctrl-C ended training, if a parameter that was set has no effect, or if ``X_val`` lies so far
+            from X that it cannot have been transformed in the same way.
         """
         with Transaction(self) as transaction:
             model = transaction.model
@@ -506,7 +515,8 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         Returns
         -------
         logits : ndarray of shape (n_samples,) or (n_samples, n_outputs), float32 or float64
-            Two classes have one logit per row, which is positive if ``classes_[1]`` is more likely.
+            Two classes have one logit per row, which is positive if ``classes_[1]`` is more likely. Logits
+            that are too large for the dtype are scaled down, row by row, to its largest number.
         """
         logits = self._logits(X)
         return logits[:, 0] if logits.shape[1] == 1 else logits
@@ -602,6 +612,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     ) -> None:
         self._communicator.check_agreement(vars(self), X_val=X_val, y_val=y_val)
         check_solver_can_use(self)
+        warn_without_effect(self, "fit", validates=X_val is not None)
         resume = self.warm_start and self.__sklearn_is_fitted__()
         X, y = read_X_y(self, X, y, reset=not resume)
         target = CheckedTarget.read(y)
@@ -612,12 +623,16 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
             self._check_classes_unchanged(encoding, "fit with warm_start=True")
         rows = self._rows(X, encoding.encode(target, smoothing=self.label_smoothing), sample_weight)
         validation = self._given_validation(encoding, X_val, y_val, sample_weight_val)
+        if validation is not None:
+            warn_if_untransformed(X, validation.X)
         network, state, originals = self._resume("warm_start=True") if resume else self._start(X, encoding)
         state.begin_cycle()
         fit = self._prepare(network, state, originals, encoding, callbacks)
         with self._threads_to_train(rows):
             result = fit.run(rows, validation)
         self._keep(result, state, resumed=resume)
+        # With early stopping, the best epoch is that of the validation set.
+        self.best_loss_ = None if self.early_stopping else self._lowest_loss(result, resumed=resume)
         self._keep_validation(result, resumed=resume)
         refit = result.refit.records if result.refit else []
         self.n_iter_ = len(result.search.records)
@@ -631,6 +646,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
             self._validate_params()
         self._communicator.check_agreement(vars(self))
         check_solver_can_use(self)
+        warn_without_effect(self, "partial_fit")
         X, y = read_X_y(self, X, y, reset=not resume)
         target = CheckedTarget.read(y, part=True)
         encoding = self._encoding_for_partial_fit(target, classes, resume)
@@ -640,6 +656,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         with self._threads_to_train(rows):
             result = fit.run_epoch(rows)
         self._keep(result, state, resumed=resume)
+        self.best_loss_ = self._lowest_loss(result, resumed=resume)
         if not resume:
             self._keep_no_validation()
             self.refit_loss_curve_ = None
@@ -739,22 +756,26 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         records = result.search.records
         self._training_state, self._n_rows = state.to_dict(), result.n_rows
         self.n_layers_, self.n_outputs_ = len(self._sizes), self._sizes[-1]
-        self.alpha_ = result.alpha
+        self.alpha_, self.alpha_iter_ = result.alpha, state.alpha_epoch or None
         self.out_activation_ = LOSSES[self._kind].out_activation
         self.t_ = (self.t_ if resumed else 0) + sum(record.n_rows for record in records)
         losses = [record.loss for record in records]
         rates = [record.learning_rate for record in records if record.learning_rate is not None]
-        best = self.best_loss_ if resumed else None
         self._extend("learning_rate_curve_", rates, resumed)
         curve = self._extend("loss_curve_", losses, resumed)
         self.loss_ = curve[-1] if curve else result.loss
-        self.best_loss_ = min(curve, default=self.loss_) if best is None else min([best, *losses])
+
+    def _lowest_loss(self, result: FitResult, *, resumed: bool) -> float | None:
+        """Return the lowest training loss; the whole curve is read only if the lowest one is unknown."""
+        known = self.best_loss_ if resumed else None
+        if known is None:
+            return min(self.loss_curve_, default=self.loss_)
+        return min([known, *(record.loss for record in result.search.records)])
 
     def _keep_validation(self, result: FitResult, *, resumed: bool) -> None:
-        if not self.early_stopping:
+        if not result.search.validated:
             self._keep_no_validation()
             return
-        self.best_loss_ = None
         validated = [record for record in result.search.records if record.score is not None]
         n_before = len(self.loss_curve_) - len(result.search.records)
         for name, values in (
@@ -763,7 +784,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         ):
             curve = self._extend(name, [], resumed)
             curve += [nan] * (n_before - len(curve)) + values
-        self.best_iter_ = result.search.best_epoch or None
+        self.best_iter_ = result.search.best_epoch
         self.best_validation_score_ = result.search.best_score
 
     def _keep_no_validation(self) -> None:
@@ -797,11 +818,6 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         if X_val is None or y_val is None:
             missing = "X_val" if X_val is None else "y_val"
             raise ValueError(f"{missing} is missing: X_val and y_val must be passed together.")
-        if not self.early_stopping:
-            raise ValueError(
-                "X_val and y_val were passed, but nothing uses them with early_stopping=False. Set "
-                "early_stopping=True, or do not pass them."
-            )
         X_val, y_val = read_validation_set(self, X_val, y_val)
         weights = check_weights(sample_weight_val, X_val.shape[0], "sample_weight_val")
         return Rows(

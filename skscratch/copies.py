@@ -59,6 +59,26 @@ def first_of_its_kind(X: Any, codes: NDArray, index: NDArray) -> NDArray:
     return themselves if uneven or _must_repeat(X, index[originals], len(index)) else first
 
 
+def hashes(X: Any, codes: NDArray, index: NDArray) -> NDArray:
+    """Return a number in [0, 1) for each row: the same for equal rows with equal targets, else random.
+
+    It does not depend on the other rows, and is the same in every process.
+    """
+    table = codes.reshape(len(codes), -1)
+    sums = np.stack([_sums(X, index), table @ np.sqrt(np.arange(1.0, table.shape[1] + 1))])
+    bits = sums.view(np.uint64)  # of float64
+    with np.errstate(over="ignore"):
+        mixed = _mixed(_mixed(bits[0]) + bits[1])
+    return (mixed >> np.uint64(11)) * 2.0**-53
+
+
+def _mixed(x: NDArray) -> NDArray:
+    """Return 64 bits that look random, one to one (splitmix64: Steele, Lea & Flood 2014)."""
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
 def _first_equal(X: Any, index: NDArray) -> NDArray:
     """Return, for each row, the position of the first row with the same features."""
     first, sums = np.arange(len(index)), _sums(X, index)

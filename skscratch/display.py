@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 STYLES = {"training": "-", "validation": "--", "score": "-.", "learning rate": ":"}
 COLORS = {"training": "C0", "validation": "C1", "score": "C2", "learning rate": "C7"}
+SELECTED = "alpha selected"
 LOSS_LABELS = {"training": "training: log loss", "validation": "validation: log loss"}
 
 
@@ -41,6 +42,8 @@ class TrainingCurves:
         ``learning_rate_curve_``.
     best_epoch : int or None
         ``best_iter_``, the epoch with the best validation score, counted from 1.
+    alpha_epoch : int or None
+        ``alpha_iter_``, the epoch after which alpha was selected, counted from 1.
     """
 
     training: NDArray
@@ -50,6 +53,7 @@ class TrainingCurves:
     score_name: str = "score"
     learning_rate: NDArray | None = None
     best_epoch: int | None = None
+    alpha_epoch: int | None = None
 
     @classmethod
     def of(cls, estimator: Any) -> Self:
@@ -70,6 +74,7 @@ class TrainingCurves:
             score_name=scoring if isinstance(scoring, str) else getattr(scoring, "__name__", "score"),
             learning_rate=_curve(clf, "learning_rate_curve_"),
             best_epoch=getattr(clf, "best_iter_", None),
+            alpha_epoch=getattr(clf, "alpha_iter_", None),
         )
 
     def items(self, *, learning_rate: bool) -> list[tuple[str, NDArray]]:
@@ -99,9 +104,9 @@ class LossCurveDisplay:
     It is recommended to use :meth:`from_estimator` or :meth:`from_estimators` to create a display. All
     parameters are stored as attributes.
 
-    The left axis shows the training loss and, with early stopping, the validation loss. A validation score
+    The left axis shows the training loss and the validation loss, if there is one. A validation score
     other than the loss has a right axis of its own, and so does the learning rate if it is requested. A dot
-    marks the best epoch.
+    marks the best epoch. A thin vertical line marks where ``alpha="auto"`` was selected.
 
     Parameters
     ----------
@@ -119,8 +124,8 @@ class LossCurveDisplay:
     figure_ : matplotlib Figure
         Figure of these axes.
     lines_ : dict of {str: dict of {str: matplotlib Line2D}}
-        The lines by classifier name and by quantity: "training", "validation", "score", "learning rate" and
-        "best epoch", if they exist.
+        The lines by classifier name and by quantity: "training", "validation", "score", "learning rate",
+        "best epoch" and "alpha selected", if they exist.
     legend_ : matplotlib Legend
         The legend.
 
@@ -136,6 +141,9 @@ class LossCurveDisplay:
     epoch later on average. Third, dropout and label smoothing affect the training loss only. A validation
     loss below the training loss is therefore not an error.
 
+    With ``alpha="auto"``, the training loss jumps after two thirds of the epochs: alpha is selected there, so
+    the penalty changes. The validation loss holds no penalty and does not jump.
+
     Examples
     --------
     >>> from sklearn.datasets import load_digits
@@ -146,7 +154,7 @@ class LossCurveDisplay:
     >>> display.ax_.get_ylabel()
     'loss'
     >>> sorted(display.lines_["ScratchMLPClassifier"])
-    ['best epoch', 'training', 'validation']
+    ['alpha selected', 'best epoch', 'training', 'validation']
 
     The curves of a long fit are easier to read on a logarithmic scale:
 
@@ -293,6 +301,8 @@ class LossCurveDisplay:
                 style |= {"marker": "."} if len(curve) == 1 else {}
                 (line,) = axes[quantity].plot(curves.epochs(curve), curve, **(style | (line_kw or {})))
                 self.lines_[name][quantity] = line
+            if curves.alpha_epoch:
+                self.lines_[name][SELECTED] = self._mark_selection(curves.alpha_epoch)
             if best := curves.best_point():
                 quantity, value = best
                 (dot,) = axes[quantity].plot(
@@ -307,6 +317,10 @@ class LossCurveDisplay:
         ax.xaxis.get_major_locator().set_params(integer=True)
         self._add_legend(topmost=list(axes.values())[-1], room_below=new_figure)
         return self
+
+    def _mark_selection(self, epoch: int) -> Any:
+        """Draw a line between the last epoch with the old alpha and the first one with the new."""
+        return self.ax_.axvline(epoch + 0.5, color="0.6", linewidth=0.8, zorder=0)
 
     def _right_axes(self, learning_rate: bool) -> dict[str, Any]:
         """Return the axes on the right: one for scores and, further out, one for learning rates."""

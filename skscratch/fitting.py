@@ -3,7 +3,7 @@
 ``fit`` has up to three phases:
 
 1. *Split*: with early stopping, hold out a validation set.
-2. *Search*: train on the training set, and restore the best epoch.
+2. *Search*: train on the training set, and with early stopping restore the best epoch.
 3. *Refit*: train on all rows for a few more epochs, starting from the best epoch.
 
 ``partial_fit`` is one epoch of the second phase. This module does not depend on the estimator.
@@ -147,8 +147,7 @@ class Fit:
     def _refit(self, rows: Rows, n_epochs: int) -> _Phase:
         """Train on all rows, including the validation set, from the best epoch."""
         self._originals = ()
-        # The optimizer's memory is that of the last epoch, not of the best one.
-        self._state.memory, self._state.cycle_start = {}, self._state.epoch
+        self._state.begin_refit()
         rows, _ = weigh_classes(self._params.class_weight, self._encoding, rows, None, self._communicator)
         return self._train(Settings.for_refit(self._params, self._count(rows), n_epochs), rows, n_epochs)
 
@@ -168,10 +167,12 @@ class Fit:
         params, state, network = self._params, self._state, self._network_in_training
         batches = Batches(rows, settings.batch_size, self._loss, network, self._communicator)
         objective = Objective(network, self._loss, settings.alpha(batches, state))
+        evaluation = self._validation(objective, weighted, validation)
         if not settings.minibatches:
             state.solver, state.memory = params.solver, {}
             lbfgs = LBFGS(objective, batches, state, tol=params.tol, max_fun=params.max_fun)
-            return _Phase(settings, objective, batches, lbfgs.run(n_epochs, self._callbacks))
+            evaluate = evaluation.evaluate if evaluation else None
+            return _Phase(settings, objective, batches, lbfgs.run(n_epochs, self._callbacks, evaluate))
         schedule = settings.make_schedule(state)
         optimizer = settings.make_optimizer(objective, state)
         make_trainer = LazyTrainer if is_worthwhile(batches, optimizer) else Trainer
@@ -185,9 +186,9 @@ class Fit:
             max_grad_norm=params.max_grad_norm,
             alpha_selection=self._alpha_selection(settings),
             originals=self._originals,
+            phase=settings.phase,
         )
         rules = settings.make_stopping_rules(schedule)
-        evaluation = self._validation(objective, weighted, validation)
         result = trainer.run(n_epochs, rules, evaluation, self._callbacks)
         return _Phase(settings, objective, batches, result)
 
@@ -201,7 +202,7 @@ class Fit:
         if weighted is None or validation is None:
             return None
         batches = Batches(weighted, VALIDATION_BATCH, objective.loss, objective.network, self._communicator)
-        return Validation(objective, batches, self._make_score(validation))
+        return Validation(objective, batches, self._make_score(validation), self._params.early_stopping)
 
     def _finish(self, phase: _Phase, search: TrainingResult, refit: TrainingResult | None) -> FitResult:
         """Check that the parameters are usable, and return the result with its diagnosis."""

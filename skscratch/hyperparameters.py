@@ -19,7 +19,7 @@ from .activations import ACTIVATIONS
 from .checks import as_float, short_repr
 from .lbfgs import LBFGS
 from .optimizers import OPTIMIZERS
-from .schedules import SCHEDULES
+from .schedules import SCHEDULES, schedule_class
 from .user_warnings import warn_user
 
 SOLVERS: dict[str, Any] = {**OPTIMIZERS, "lbfgs": LBFGS}
@@ -91,8 +91,8 @@ def check_parameters(estimator: Any) -> None:
         )
 
 
-# L-BFGS has no minibatches, so it ignores these parameters with a warning. Ignoring one of REFUSED_BY_LBFGS
-# would change the model, so that is an error.
+# L-BFGS has no minibatches, so these parameters have no effect, which is a warning. Ignoring one of
+# REFUSED_BY_LBFGS would change the model, so that is an error.
 MINIBATCHES_ONLY = (
     "batch_size",
     "learning_rate",
@@ -116,7 +116,7 @@ class Hyperparameters(SimpleNamespace):
 
 
 def check_solver_can_use(estimator: Any) -> None:
-    """Warn about parameters that the solver ignores; raise if ignoring one would change the model."""
+    """Raise if the solver would ignore a parameter that changes the model."""
     solver = estimator.solver
     refused = _changed(estimator, () if solver in OPTIMIZERS else REFUSED_BY_LBFGS)
     if refused := {name: value for name, value in refused.items() if _is_on(value)}:
@@ -126,17 +126,51 @@ def check_solver_can_use(estimator: Any) -> None:
             f"solver={solver!r} does not support {_listed(refused)}. Use solver='sgd' or 'adam', or set "
             f"{_listed(neutral)}."
         )
-    if ignored := _changed(estimator, _ignored_by(solver)):
-        warn_user(
-            f"solver={solver!r} ignores {_listed(ignored)}. Leave such parameters at their defaults.",
-            UserWarning,
-        )
 
 
-def _ignored_by(solver: str) -> tuple[str, ...]:
-    """Return the parameters of other solvers and, for L-BFGS, those of minibatch training."""
+def warn_without_effect(estimator: Any, method: str, *, validates: bool = False) -> None:
+    """Warn once about all parameters that were set but have no effect, and say why.
+
+    ``method`` is "fit" or "partial_fit"; ``validates`` means that ``fit`` is given a validation set.
+    """
+    reasons = _without_effect(estimator, method, validates)
+    groups: dict[str, dict[str, Any]] = {}
+    for name, value in _changed(estimator, tuple(reasons)).items():
+        groups.setdefault(reasons[name], {})[name] = value
+    if groups:
+        listed = "; ".join(f"{_listed(values)} ({reason})" for reason, values in groups.items())
+        warn_user(f"Parameters without effect: {listed}. Leave them at their defaults.", UserWarning)
+
+
+def _without_effect(estimator: Any, method: str, validates: bool) -> dict[str, str]:
+    """Return the parameters that would have no effect if they were set, with the reason for each."""
+    solver = estimator.solver
     others = [name for other in SOLVERS if other != solver for name in SOLVERS[other].parameters]
-    return (*others, *(() if solver in OPTIMIZERS else MINIBATCHES_ONLY))
+    ignored = (*others, *(() if solver in OPTIMIZERS else MINIBATCHES_ONLY))
+    reasons = dict.fromkeys(ignored, f"not used by solver={solver!r}")
+    if solver in OPTIMIZERS and estimator.learning_rate != "invscaling":
+        reasons["power_t"] = "only used by learning_rate='invscaling'"
+    if method == "fit" and solver in OPTIMIZERS:
+        reasons |= _without_patience(estimator)
+        if not estimator.early_stopping:
+            reasons["validation_fraction"] = "only used with early_stopping=True"
+            reasons["scoring"] = "only used with early_stopping=True, or with X_val in fit"
+    if validates:
+        reasons.pop("scoring", None)
+    return reasons
+
+
+def _without_patience(estimator: Any) -> dict[str, str]:
+    """Return the parameters of patience if patience cannot run out."""
+    # n_iter_no_change=np.inf asks for just that.
+    if not schedule_class(estimator.learning_rate).anneals or estimator.n_iter_no_change == np.inf:
+        return {}
+    if estimator.early_stopping:
+        limited = estimator.n_iter_no_change != "auto"
+        return {} if limited else {"tol": "patience is unlimited unless n_iter_no_change is a number"}
+    constant = " or ".join(repr(name) for name, schedule in SCHEDULES.items() if not schedule.anneals)
+    reason = f"patience needs early_stopping=True, or learning_rate={constant}"
+    return {"n_iter_no_change": reason, "tol": reason}
 
 
 def _is_on(value: Any) -> bool:

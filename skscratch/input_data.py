@@ -8,10 +8,14 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
+from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
-from .checks import check_labels, numbers_named
+from .checks import check_labels, errors_named, numbers_named
+from .user_warnings import warn_user
+
+FEWEST_TO_COMPARE, MOST_TO_COMPARE = 5, 256
 
 
 def read_X(estimator: Any, X: Any) -> NDArray | sp.csr_array:
@@ -37,21 +41,53 @@ def read_X_y(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
 
 def read_validation_set(estimator: Any, X_val: Any, y_val: Any) -> tuple[Any, Any]:
     """Return X_val and y_val, checked like X and y; errors use their own names."""
-    check_labels(y_val, "y_val")
-    options = {"accept_sparse": "csr", "dtype": dtype_to_read(X_val), "input_name": "X_val"}
-    with numbers_named("X_val"):
+    with errors_named("y_val"):
+        check_labels(y_val, "y_val")
+    with errors_named("X_val"), numbers_named("X_val"):
+        options = {"accept_sparse": "csr", "dtype": dtype_to_read(X_val), "input_name": "X_val"}
         X = in_numbers(check_array(X_val, estimator=estimator, **options))
     try:
         # This checks the number and the names of the features only.
         validate_data(estimator, X_val, reset=False, skip_check_array=True)
     except ValueError as error:
         raise ValueError(re.sub("^X has", "X_val has", str(error))) from error
-    y = check_array(y_val, accept_sparse="csr", ensure_2d=False, dtype=None, input_name="y_val")
+    with errors_named("y_val"):
+        y = check_array(y_val, accept_sparse="csr", ensure_2d=False, dtype=None, input_name="y_val")
     if X.shape[0] != y.shape[0]:
         raise ValueError(
             f"X_val has {X.shape[0]} rows, but y_val has {y.shape[0]}. Pass one target for each row."
         )
-    return X, one_column(y)
+    return X, one_column(y, "y_val")
+
+
+def warn_if_untransformed(X: Any, X_val: Any) -> None:
+    """Warn if X_val lies so far from X that it cannot have been transformed in the same way.
+
+    A feature is far if its median in X_val is outside its range in X by more than the width of that range.
+    Untransformed rows have many such features, usually more than a quarter. After a drift by three standard
+    deviations a feature is not far.
+    """
+    if X.shape[0] < FEWEST_TO_COMPARE or X_val.shape[0] < FEWEST_TO_COMPARE:
+        return
+    training, validation = _spread_out(X), _spread_out(X_val)
+    low, high, median = training.min(axis=0), training.max(axis=0), np.median(validation, axis=0)
+    width = high - low
+    n_far = int((((median > high + width) | (median < low - width)) & (width > 0)).sum())
+    if n_far >= 2 and n_far > len(width) / 4:
+        warn_user(
+            f"X_val lies far from X: for {n_far} of {len(width)} features, a typical value of X_val is "
+            "outside the range of X by more than its width. X_val must be transformed in the same way as X. "
+            "A Pipeline transforms it if it is made with transform_input=['X_val'] and metadata routing is "
+            "on; the prefix of a step, as in mlp__X_val, passes it untransformed.",
+            UserWarning,
+        )
+
+
+def _spread_out(X: Any) -> NDArray:
+    """Return evenly spaced rows and columns of X as floats, at most MOST_TO_COMPARE of both."""
+    rows, columns = (np.arange(0, n, -(-n // MOST_TO_COMPARE)) for n in X.shape)
+    part = X[rows][:, columns]
+    return (part.toarray() if sp.issparse(part) else part).astype(np.float64)
 
 
 def compute_dtype(dtype: np.dtype) -> np.dtype:
@@ -88,10 +124,15 @@ def as_csr(X: Any) -> sp.csr_array:
     return X
 
 
-def one_column(y: Any) -> Any:
+def one_column(y: Any, name: str = "y") -> Any:
     """Return y, without the second axis if it is a single column."""
     if y.ndim == 2 and y.shape[1] == 1 and not sp.issparse(y):
-        return column_or_1d(y, warn=True)
+        warn_user(
+            f"A column-vector {name} was passed when a 1d array was expected. Change its shape to "
+            "(n_samples,), for example with ravel().",
+            DataConversionWarning,
+        )
+        return column_or_1d(y)
     return y
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import perf_counter
 
 import numpy as np
@@ -14,6 +15,7 @@ from .history import EpochRecord, StopReason, TrainingResult
 from .objective import Objective
 from .training_state import TrainingState
 
+Evaluate = Callable[[EpochRecord], None]
 REACHED_A_LIMIT = 1  # SciPy's status after maxiter iterations or maxfun evaluations
 
 
@@ -43,13 +45,16 @@ class LBFGS:
         self.objective, self.batches, self.state = objective, batches, state
         self.tol, self.max_fun = tol, max_fun
 
-    def run(self, n_epochs: int, callbacks: Callback = NO_CALLBACKS) -> TrainingResult:
+    def run(
+        self, n_epochs: int, callbacks: Callback = NO_CALLBACKS, evaluate: Evaluate | None = None
+    ) -> TrainingResult:
         """Run up to n_epochs iterations; the network keeps the parameters of the last complete one.
 
-        A KeyboardInterrupt ends training and is not raised again.
+        ``evaluate`` writes the values of a validation set into the record of each iteration. A
+        KeyboardInterrupt ends training and is not raised again.
         """
         theta = self.objective.network.theta
-        progress = _Progress(theta, self.state, self.batches.n_global_rows, callbacks)
+        progress = _Progress(theta, self.state, self.batches.n_global_rows, callbacks, evaluate)
         try:
             reason = _stop_reason(self._minimise(theta.astype(np.float64), n_epochs, progress))
         except _CallbackStop as stop:
@@ -67,7 +72,7 @@ class LBFGS:
             and not np.isfinite(self.objective.value(self.batches))
         ):
             reason = StopReason.DIVERGED
-        return TrainingResult(reason, progress.records)
+        return TrainingResult(reason, progress.records, validated=evaluate is not None)
 
     def _minimise(self, x: NDArray, max_iter: int, progress: _Progress) -> OptimizeResult:
         def evaluate(x: NDArray) -> tuple[float, NDArray]:
@@ -105,23 +110,41 @@ class _CallbackStop(BaseException):
 class _Progress:
     """The parameters after the last complete iteration, and the records of all iterations."""
 
-    def __init__(self, theta: NDArray, state: TrainingState, n_rows: int, callbacks: Callback) -> None:
+    def __init__(
+        self,
+        theta: NDArray,
+        state: TrainingState,
+        n_rows: int,
+        callbacks: Callback,
+        evaluate: Evaluate | None,
+    ) -> None:
         self.kept, self.value, self.records = theta.copy(), np.inf, list[EpochRecord]()
-        self._state, self._n_rows, self._callbacks = state, n_rows, callbacks
+        self._theta, self._state, self._n_rows = theta, state, n_rows
+        self._callbacks, self._evaluate = callbacks, evaluate
         self._start = perf_counter()
 
     def end_iteration(self, x: NDArray) -> None:
         """Keep the parameters x of a complete iteration, record it and call the callbacks."""
-        np.copyto(self.kept, x, casting="same_kind")
-        self._state.epoch += 1
-        start, self._start = self._start, perf_counter()
-        record = EpochRecord(self._state.epoch, self.value, None, self._n_rows, self._start - start)
-        self.records.append(record)
         try:
-            self._callbacks.on_epoch_begin()
-            stops = self._callbacks.on_epoch_end(record)
+            stops = self._callbacks_stop(self._record(x))
         except StopIteration as error:
             # SciPy would treat a callback's StopIteration as its own stop signal and hide it.
             raise _CallbackStop from error
         if stops:
             raise _CallbackStop
+
+    def _record(self, x: NDArray) -> EpochRecord:
+        np.copyto(self._theta, x, casting="same_kind")
+        record = EpochRecord(self._state.epoch + 1, self.value, None, self._n_rows)
+        if self._evaluate:
+            self._evaluate(record)
+        start, self._start = self._start, perf_counter()
+        record.seconds = self._start - start
+        np.copyto(self.kept, self._theta)
+        self._state.epoch += 1
+        self.records.append(record)
+        return record
+
+    def _callbacks_stop(self, record: EpochRecord) -> bool:
+        self._callbacks.on_epoch_begin()
+        return self._callbacks.on_epoch_end(record)

@@ -5,6 +5,8 @@
 
     model = to_onnx(mlp, X[:1], options={"zipmap": False})
 
+If skl2onnx is imported before skscratch, then ``import skscratch`` imports this module, too.
+
 The graph has the outputs of every classifier there, ``label`` and ``probabilities``, and computes in the
 precision of its input, float32 or float64. It needs skl2onnx, and onnxruntime or another engine to run it.
 

@@ -31,7 +31,11 @@ from .hyperparameters import CONSTRAINTS
 from .targets import ClassEncoding
 
 MAY_DIFFER = ("verbose", "random_state")
-OWN_STATE = ("rng", "split_seed")  # each rank draws random numbers of its own
+OWN_STATE = (
+    "rng",
+    "split_seed",
+    "sketch",
+)  # each rank draws random numbers of its own, and sees its own rows
 
 
 @contextmanager
@@ -107,7 +111,7 @@ class MPICommunicator:
         facts = {name: _comparable(parameters[name]) for name in names}
         facts |= {f"{name} is passed": array is not None for name, array in optional.items()}
         self._compare(facts, f"Only {' and '.join(MAY_DIFFER)} may differ.")
-        _check_parameters(parameters)
+        _check_parameters(parameters, validates=optional.get("X_val") is not None)
 
     def union(self, encoding: ClassEncoding) -> ClassEncoding:
         """Return the encoding of the classes of all ranks."""
@@ -198,8 +202,8 @@ def _check_estimator(estimator: Any) -> None:
         )
 
 
-def _check_parameters(parameters: Mapping[str, Any]) -> None:
-    if parameters["early_stopping"] and parameters["scoring"] != "loss":
+def _check_parameters(parameters: Mapping[str, Any], *, validates: bool = False) -> None:
+    if (parameters["early_stopping"] or validates) and parameters["scoring"] != "loss":
         raise ValueError(
             f"scoring={parameters['scoring']!r} cannot be used in data-parallel training: no rank "
             "sees the whole validation set, and the scores of its parts cannot be combined. Use "

@@ -13,29 +13,51 @@ from .network import Network, Workspace, check_finite
 from .rows import largest_entry, refuse_non_finite
 
 CHUNK_BYTES = 2**21  # fits the cache; larger chunks are slower
+HALVING, MOST_HALVINGS = 2.0**-64, 40  # from the largest double to the smallest
 
 
 def predict_logits(network: Network, X: NDArray | sp.csr_array) -> NDArray:
-    """Return the logits of every row of X, of shape (n_samples, n_outputs)."""
-    return _finite(_rows_through(network, X, None), "logits", network, X)
+    """Return the logits of every row of X, of shape (n_samples, n_outputs); all are finite."""
+    return _finite_outputs(network, X, None)
 
 
 def predict_activations(network: Network, X: NDArray | sp.csr_array, layer: int) -> NDArray:
     """Return the outputs of one hidden layer for every row of X, of shape (n_samples, n_units)."""
-    return _finite(_rows_through(network, X, layer), "activations", network, X)
+    return _finite_outputs(network, X, layer)
 
 
-def _finite(outputs: NDArray, name: str, network: Network, X: NDArray | sp.csr_array) -> NDArray:
-    """Return the outputs if all are finite; otherwise raise an error that says why they are not."""
-    if np.isfinite(outputs).all():
-        return outputs
-    check_finite(network.layers)
-    span = largest_entry(X)
-    refuse_non_finite(span)
-    raise ValueError(
-        f"Some {name} are not finite in {outputs.dtype}: X holds values too large for this network (up to "
-        f"{span:g}). Transform X in the same way as for training."
-    )
+def _finite_outputs(network: Network, X: NDArray | sp.csr_array, layer: int | None) -> NDArray:
+    """Return the outputs; rows for which they overflow are computed again, and all others are as they are."""
+    outputs = _rows_through(network, X, layer)
+    if not np.isfinite(outputs).all():
+        check_finite(network.layers)
+        refuse_non_finite(largest_entry(X))
+        overflowed = np.flatnonzero(~np.isfinite(outputs).all(axis=1))
+        outputs[overflowed] = _saturated(network, X[overflowed], layer)
+    return outputs
+
+
+def _saturated(network: Network, X: NDArray | sp.csr_array, layer: int | None) -> NDArray:
+    """Return the outputs of rows of huge values, computed in double precision and scaled down to the dtype.
+
+    Differences between the logits of a row stay huge, so its probabilities are saturated. A row that is too
+    large for double precision is scaled down until its outputs are finite.
+    """
+    theta, X = network.theta.astype(np.float64), X.astype(np.float64)
+    in_double = Network(network.sizes, network.activations, theta)
+    outputs, factors = _rows_through(in_double, X, layer), np.ones(X.shape[0])
+    for _ in range(MOST_HALVINGS):
+        overflowed = ~np.isfinite(outputs).all(axis=1)
+        if not overflowed.any():
+            break
+        factors[overflowed] *= HALVING
+        scaled = sp.csr_array(sp.diags(factors) @ X) if sp.issparse(X) else X * factors[:, np.newaxis]
+        outputs = _rows_through(in_double, scaled, layer)
+    else:
+        raise ValueError("Some outputs are not finite in float64. The weights in coefs_ are too large.")
+    most = np.finfo(network.theta.dtype).max
+    largest = np.abs(outputs).max(axis=1, keepdims=True)
+    return np.clip(outputs * np.minimum(1, most / np.maximum(largest, 1)), -most, most)
 
 
 def _rows_through(network: Network, X: NDArray | sp.csr_array, layer: int | None) -> NDArray:

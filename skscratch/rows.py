@@ -20,7 +20,6 @@ from .targets import (
     ClassWeight,
     Targets,
     class_tables,
-    note_on_numbers,
     over_power_of_two,
     row_factors,
 )
@@ -194,34 +193,19 @@ def split_off_validation(
     """Split rows into a training set and a validation set; both keep the order of the rows.
 
     With one label per row the split is stratified: each class gives about ``fraction`` of its rows to the
-    validation set, at least one, and keeps at least one. Multilabel rows are split at random. In distributed
-    training each process splits its own rows; the only row of a class on a process stays in the training
-    set.
+    validation set, at least one, and keeps at least one. The only row of a class stays in the training set.
+    Multilabel rows are split at random. In distributed training each process splits its own rows.
     """
     positions = rows.positions
     if encoding.kind == "multilabel":
         groups = [positions]
-        names = ["the whole of y"]
     else:
         codes = rows.codes()
         groups = [positions[codes == code] for code in range(len(encoding.classes))]
-        names = encoding.classes.tolist()
     shares = [_share(len(group), fraction) for group in groups]
-    n_held_out, *sizes = communicator.sum(sum(shares), *map(len, groups))
-    too_small = [name for name, size in zip(names, sizes, strict=True) if size < 2]
-    if too_small:
-        raise ValueError(
-            "early_stopping=True holds out a validation set, so every class needs a row there and another in "
-            "the training set. These classes have fewer than 2 rows with a positive weight: "
-            f"{too_small} (n_samples = {sum(sizes)}). Add rows of them, pass X_val and y_val, or set "
-            "early_stopping=False." + note_on_numbers(encoding.classes)
-        )
+    n_held_out, n_rows = communicator.sum(sum(shares), rows.n_rows)
     if not n_held_out:
-        raise ValueError(
-            "early_stopping=True holds out a validation set on every rank, but no rank has 2 rows of the "
-            f"same class with a positive weight (n_samples = {sum(sizes)} on {communicator.size} ranks). "
-            "Give each rank more rows, pass X_val and y_val, or set early_stopping=False."
-        )
+        raise ValueError(_why_no_split(encoding.kind, n_rows, communicator.size))
     held_out = np.concatenate([rng.permutation(g)[:n] for g, n in zip(groups, shares, strict=True)])
     training = np.setdiff1d(positions, held_out, assume_unique=True)
     # Label smoothing applies to training only.
@@ -230,7 +214,18 @@ def split_off_validation(
 
 
 def _share(n: int, fraction: float) -> int:
+    """Return how many of n rows are held out: none of a single one."""
     return min(max(1, round(fraction * n)), n - 1) if n else 0
+
+
+def _why_no_split(kind: str, n_rows: int, n_ranks: int) -> str:
+    """Return the error message for rows of which none can be held out."""
+    needed = "2 rows" if kind == "multilabel" else "2 rows of the same class"
+    where, ranks = ("y does not have", "") if n_ranks == 1 else ("no rank has", f" on {n_ranks} ranks")
+    return (
+        f"early_stopping=True holds out a validation set, but {where} {needed} with a positive weight "
+        f"(n_samples = {n_rows}{ranks}). Add rows, pass X_val and y_val, or set early_stopping=False."
+    )
 
 
 def weigh_classes(

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import check_scoring
 
+from .history import CURVES
 from .transaction import MISSING, shallow_copy
 
 # What fit itself publishes. A scorer may store whatever it likes, but not under these names.
 FITTED = (
     "alpha_",
+    "alpha_iter_",
     "best_iter_",
     "best_loss_",
     "best_validation_score_",
@@ -65,6 +67,8 @@ class ValidationScore:
     def __call__(self) -> Any:
         """Return the value of the scorer."""
         shown = shallow_copy(self._estimator)
+        for name in CURVES:  # those of earlier calls, which may be long
+            shown.__dict__.pop(name, None)
         for name in self._protected & vars(shown).keys():
             if isinstance(value := getattr(shown, name), (list, np.ndarray)):
                 setattr(shown, name, value.copy())

@@ -14,7 +14,8 @@ parameter="auto"       "one_cycle", "cosine" or a function  other schedules     
 ``batch_size``         n / 64, from 32 to 256               the same
 ====================== ==================================== =================== ========
 
-N is the effective sample size, n the number of training rows.
+N is the effective sample size, n the number of training rows. In partial_fit, N covers all calls so far. With
+less than 32 rows, alpha is multiplied by n / 32.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from .batches import Batches
 from .hyperparameters import Hyperparameters
 from .objective import Objective
 from .optimizers import OPTIMIZERS, Optimizer
+from .sample_size import alpha_from_precision, sample_size
 from .schedules import Schedule, make_schedule, schedule_class
 from .stopping import Patience, StoppingRule
 from .training_state import TrainingState
@@ -59,6 +61,8 @@ class Settings:
         Number of epochs without improvement after which training stops; None if all epochs are trained.
     alpha_selection_epoch : int or None
         The epoch of a cycle after which alpha is selected; None if it is not.
+    phase : str
+        "search" or "refit" if there are both, else empty.
     """
 
     params: Hyperparameters
@@ -69,6 +73,7 @@ class Settings:
     n_refit_epochs: int = 0
     patience: float | None = None
     alpha_selection_epoch: int | None = None
+    phase: str = ""
 
     @classmethod
     def for_fit(cls, params: Hyperparameters, n_rows: int, *, refits: bool) -> Self:
@@ -82,7 +87,7 @@ class Settings:
         patience = selection_epoch = None
         if params.solver in OPTIMIZERS:
             selection_epoch = alpha_selection_epoch(params.alpha, learning_rate, n_epochs)
-            if params.early_stopping or not schedule_class(learning_rate).anneals:
+            if params.early_stopping or not schedule_class(params.learning_rate).anneals:
                 patience = epochs_of_patience(params.n_iter_no_change, params.learning_rate)
         return cls(
             params,
@@ -93,13 +98,15 @@ class Settings:
             n_refit_epochs,
             patience,
             selection_epoch,
+            "search" if n_refit_epochs else "",
         )
 
     @classmethod
     def for_refit(cls, params: Hyperparameters, n_rows: int, n_epochs: int) -> Self:
         """Return the settings of a refit on all rows: half the initial rate, annealed along a cosine."""
         eta_0 = initial_learning_rate(params.learning_rate_init, params.solver, params.learning_rate)
-        return cls(params, rows_per_batch(params.batch_size, n_rows), n_epochs, "cosine", eta_0 / 2)
+        batch_size = rows_per_batch(params.batch_size, n_rows)
+        return cls(params, batch_size, n_epochs, "cosine", eta_0 / 2, phase="refit")
 
     @classmethod
     def for_partial_fit(cls, params: Hyperparameters, n_rows: int) -> Self:
@@ -126,9 +133,9 @@ class Settings:
         return self.params.solver in OPTIMIZERS
 
     def alpha(self, batches: Batches, state: TrainingState) -> float:
-        """Return the initial alpha, the strength of the L2 penalty."""
+        """Return the initial alpha, the strength of the L2 penalty; "auto" takes note of the rows."""
         if self.params.alpha == "auto":
-            return state.prior_precision / batches.effective_size
+            return alpha_from_precision(state.prior_precision, sample_size(state, batches), batches)
         return float(self.params.alpha)
 
     def make_optimizer(self, objective: Objective, state: TrainingState) -> Optimizer:

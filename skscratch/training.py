@@ -28,14 +28,27 @@ from .training_state import TrainingState
 
 @dataclass
 class Validation:
-    """The validation set and its score; ``score`` is None if the validation loss is monitored."""
+    """The validation set and its score.
+
+    Attributes
+    ----------
+    objective : Objective
+    batches : Batches
+    score : callable or None
+        Scores the current parameters; None if the validation loss is the score.
+    decides : bool
+        Whether patience monitors the score and the best epoch is restored. Otherwise both values are only
+        recorded.
+    """
 
     objective: Objective
     batches: Batches
     score: Callable[[], Any] | None = None
+    decides: bool = True
 
     def evaluate(self, record: EpochRecord) -> None:
         """Write the validation loss and the score of the current parameters into the record."""
+        record.score_decides = self.decides
         record.validation_loss = self.objective.data_loss(self.batches)
         if self.score is None:
             record.score = -record.validation_loss
@@ -70,6 +83,8 @@ class Trainer:
         Selects alpha once, late in training; None keeps the initial alpha.
     originals : sequence of (array, original) pairs
         Where arrays of theta and of the state were copied from, see :class:`Checkpoint`.
+    phase : str
+        The phase of the fit, for the records.
     """
 
     def __init__(
@@ -84,11 +99,12 @@ class Trainer:
         max_grad_norm: float | None = None,
         alpha_selection: AlphaSelection | None = None,
         originals: Originals = (),
+        phase: str = "",
     ) -> None:
         self.objective, self.optimizer, self.schedule = objective, optimizer, schedule
         self.batches, self.state, self.shuffle = batches, state, shuffle
         self.max_grad_norm, self.alpha_selection = max_grad_norm, alpha_selection
-        self.originals = originals
+        self.originals, self.phase = originals, phase
 
     def run_epoch(self, validation: Validation | None = None) -> EpochRecord:
         """Make one pass over the training set, validate, and return the record.
@@ -99,6 +115,7 @@ class Trainer:
         state, start = self.state, perf_counter()
         eta = self.optimizer.begin_epoch(self.schedule, state.epoch)
         record = EpochRecord(state.epoch + 1, self._pass_over_rows(), eta, self.batches.n_global_rows)
+        record.phase = self.phase
         if diverged(record.loss, self.objective.network.theta, lambda: self.objective.value(self.batches)):
             record.loss = np.inf
         else:
@@ -157,7 +174,8 @@ class Trainer:
         stopping_rules : sequence of StoppingRule
             Evaluated after each epoch; training stops if any of them stops.
         validation : Validation or None
-            Evaluated after each epoch; the parameters of the best epoch are restored at the end.
+            Evaluated after each epoch; if it decides, the parameters of the best epoch are restored at the
+            end.
         callbacks : Callback
             Called before and after each epoch; may stop training.
 
@@ -223,8 +241,8 @@ class _Progress:
         self._offer_last()
 
     def _offer_last(self) -> None:
-        if self.records and self.records[-1].score is not None:
-            last = self.records[-1]
+        last = self.records[-1] if self.records else None
+        if last and last.score is not None and last.score_decides:
             self.best.offer(last.monitored, self._objective.network.theta, last.epoch)
 
     def go_back(self) -> None:
@@ -237,8 +255,5 @@ class _Progress:
 
     def result(self, reason: StopReason, *, validated: bool) -> TrainingResult:
         """Restore the parameters of the best epoch, if there is one; return the result of the run."""
-        best = self.best
-        if not best.epoch:
-            return TrainingResult(reason, self.records, validated)
-        best.restore(self._objective.network.theta)
-        return TrainingResult(reason, self.records, validated, best.epoch, -best.value, restored=True)
+        self.best.restore(self._objective.network.theta)
+        return TrainingResult(reason, self.records, validated, restored=self.best.epoch > 0)

@@ -35,6 +35,12 @@ class TrainingState:
         How often ``learning_rate="adaptive"`` has reduced the rate.
     prior_precision : float
         Prior precision c: ``alpha="auto"`` is c divided by the effective sample size.
+    alpha_epoch : int
+        The epoch after which ``alpha="auto"`` was selected in this training; 0 if it was not.
+    sample_size : float
+        Effective sample size of all rows seen so far; 0 if it is not known.
+    sketch : ndarray
+        What the number of distinct rows is estimated from, see `skscratch.sample_size`.
     """
 
     rng: np.random.Generator
@@ -45,10 +51,19 @@ class TrainingState:
     cycle_start: int = 0
     n_reductions: int = 0
     prior_precision: float = INITIAL_PRIOR_PRECISION
+    alpha_epoch: int = 0
+    sample_size: float = 0.0
+    sketch: NDArray = field(default_factory=lambda: np.empty(0))
 
     def begin_cycle(self) -> None:
         """Begin a new cycle of the schedule, with the initial prior precision."""
         self.cycle_start, self.prior_precision = self.epoch, INITIAL_PRIOR_PRECISION
+        self.alpha_epoch = 0
+
+    def begin_refit(self) -> None:
+        """Begin to train on all rows, without the optimizer's memory, which is not that of the best epoch."""
+        self.memory, self.cycle_start = {}, self.epoch
+        self.sample_size, self.sketch = 0.0, np.empty(0)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the state as numbers and arrays, to be stored with the model."""

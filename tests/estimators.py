@@ -49,11 +49,12 @@ def stopping_mlp(**params):
         "max_iter": 40,
         "tol": 0.0,
         "early_stopping": True,
-        "validation_fraction": 0.25,
         "scoring": "loss",
         "random_state": 0,
-    }
-    return mlp(**given | params)
+    } | params
+    if given["early_stopping"]:
+        given.setdefault("validation_fraction", 0.25)
+    return mlp(**given)
 
 
 def data(kind="multiclass", n=70, seed=0):

@@ -221,7 +221,9 @@ def test_the_precision_is_the_textbooks(kind, weighted):
     expected = textbook.precision(twin, X, Y, counts, 3.0)
     assert LOWEST < expected < HIGHEST
     assert state.prior_precision == pytest.approx(expected, rel=1e-5)
-    assert objective.alpha == pytest.approx(expected / textbook.effective_size(counts), rel=1e-5)
+    assert objective.alpha == pytest.approx(
+        expected / textbook.effective_size(counts) * full_step(rows.n_rows), rel=1e-5
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -236,7 +238,9 @@ def test_copies_are_left_out_together_as_in_the_textbook(kind):
     expected = textbook.precision(twin, X[copied], Y[copied], np.ones(len(copied)), 3.0)
     assert LOWEST < expected < HIGHEST
     assert state.prior_precision == pytest.approx(expected, rel=1e-5)
-    assert objective.alpha == pytest.approx(expected / textbook.effective_size(k), rel=1e-5)
+    assert objective.alpha == pytest.approx(
+        expected / textbook.effective_size(k) * full_step(rows.n_rows), rel=1e-5
+    )
     # That is what weights in the place of copies come to.
     assert expected == pytest.approx(textbook.precision(twin, X, Y, k, 3.0), rel=1e-5)
 
@@ -257,6 +261,11 @@ def test_a_few_rows_tell_nothing():
     assert tune(n=30, weights=np.repeat([1.0, 1e-6], 15))[0].prior_precision == 3.0
 
 
+def full_step(n):
+    """Return what the penalty of fewer than 32 rows is multiplied by."""
+    return min(1, n / 32)
+
+
 def test_it_keeps_within_its_bounds():
     for scale, bound in ((100.0, 0.5), (0.01, 12.0)):
         network, _, rows, *_ = problem("binary", hidden=())
@@ -265,7 +274,7 @@ def test_it_keeps_within_its_bounds():
         batches = make_batches(rows, 4, "binary", network)
         AlphaSelection(network, state, 6, 1).end_epoch(objective, batches)
         assert state.prior_precision == bound
-        assert objective.alpha == pytest.approx(bound / 23, rel=1e-12)
+        assert objective.alpha == pytest.approx(bound / 32, rel=1e-12)  # 23 rows are 23/32 of a full step
 
 
 def test_a_network_without_weights_keeps_its_penalty():

@@ -50,6 +50,48 @@ def test_training_loss_alone():
     assert (display.ax_.get_xlabel(), display.ax_.get_ylabel()) == ("epoch", "loss")
 
 
+def test_a_validation_set_that_is_only_recorded_is_drawn_too():
+    clf = ScratchMLPClassifier(4, max_iter=6, random_state=0).fit(X, y, X_val=X, y_val=y)
+    display = LossCurveDisplay.from_estimator(clf)
+    lines = display.lines_["ScratchMLPClassifier"]
+    np.testing.assert_array_equal(lines["validation"].get_ydata(), clf.validation_loss_curve_)
+    assert lines["best epoch"].get_xdata() == clf.best_iter_
+
+
+@pytest.mark.parametrize(
+    ("params", "epoch"),
+    [
+        ({"max_iter": 30}, 20),
+        ({"max_iter": 16, "early_stopping": True}, 8),
+        ({"max_iter": 11}, None),
+        ({"max_iter": 30, "alpha": 0.01}, None),
+        ({"max_iter": 30, "learning_rate": "constant", "n_iter_no_change": np.inf}, None),
+    ],
+    ids=str,
+)
+def test_the_epoch_at_which_alpha_was_selected_is_marked(params, epoch):
+    clf = ScratchMLPClassifier(4, random_state=0, **params).fit(X, y)
+    assert clf.alpha_iter_ == epoch
+    display = LossCurveDisplay.from_estimator(clf)
+    lines = display.lines_["ScratchMLPClassifier"]
+    assert ("alpha selected" in lines) == ("alpha selected" in labels(display)) == (epoch is not None)
+    if epoch:
+        assert set(lines["alpha selected"].get_xdata()) == {epoch + 0.5}
+
+
+def test_the_training_loss_jumps_where_alpha_was_selected():
+    clf = ScratchMLPClassifier(4, random_state=0, max_iter=30).fit(X, y)
+    steps = np.abs(np.diff(clf.loss_curve_))
+    assert clf.alpha_iter_ - 1 == 15 + steps[15:].argmax()
+
+
+def test_a_warm_start_marks_its_own_selection():
+    clf = ScratchMLPClassifier(4, random_state=0, max_iter=12, warm_start=True).fit(X, y)
+    assert clf.alpha_iter_ == 8
+    assert clf.fit(X, y).alpha_iter_ == 20
+    assert clf.set_params(max_iter=5).fit(X, y).alpha_iter_ is None
+
+
 def test_the_penalty_is_named_where_there_is_one():
     assert labels(LossCurveDisplay.from_estimator(train())) == ["training: log loss + L2 penalty"]
     assert labels(LossCurveDisplay.from_estimator(train(alpha=0))) == ["training: log loss"]

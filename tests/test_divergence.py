@@ -163,6 +163,7 @@ def test_a_chunk_whose_loss_is_infinite_is_an_error_and_leaves_no_trace():
     assert clf.n_iter_ == 1
 
 
+@pytest.mark.filterwarnings("ignore:X_val lies far from X:UserWarning")
 def test_an_infinite_validation_loss_is_not_passed_over_in_silence():
     X, y = data()
     clf = mlp(early_stopping=True, n_iter_no_change=3, max_iter=10)
@@ -269,11 +270,13 @@ def test_the_defaults_units_survive_features_too_wide():
     assert dying.score(X, y) < 0.65 < 0.8 < living.score(X, y)
 
 
-def test_a_strong_penalty_on_wide_features_is_no_reason_to_warn():
+def test_a_strong_penalty_is_not_taken_for_features_too_wide():
     X, y = np.repeat([[-20.0], [20.0]], 50, axis=0), np.repeat([0, 1], 50)
     clf = ScratchMLPClassifier(
         (3,), activation="relu", alpha=3, learning_rate_init=0.001, max_iter=200, random_state=0
-    ).fit(X, y)
+    )
+    with pytest.warns(ConvergenceWarning, match=r"gives 0.693\. alpha=3 is far too strong for 100 rows"):
+        clf.fit(X, y)
     assert clf.loss_ > 0.8 * np.log(2)
     assert clf.score(X, y) == 1
 

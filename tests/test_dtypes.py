@@ -40,11 +40,18 @@ COMPUTED_IN |= dict.fromkeys([np.int8, np.uint8, np.int16, np.uint16], np.float3
 COMPUTED_IN |= dict.fromkeys([np.int32, np.uint32, np.int64, np.uint64], np.float64)
 
 
+def tol(solver, value):
+    """Return tol as a parameter of L-BFGS; on the other solvers it has no effect here."""
+    return {"tol": value} if solver == "lbfgs" else {}
+
+
 @pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
 @pytest.mark.parametrize(("given", "computed"), COMPUTED_IN.items(), ids=lambda dtype: dtype.__name__)
 def test_the_type_of_x_decides_the_precision(given, computed, solver):
     X, y = data()
-    clf = ScratchMLPClassifier((6, 4), solver=solver, alpha=0.1, max_iter=5, tol=1e6, random_state=1)
+    clf = ScratchMLPClassifier(
+        (6, 4), solver=solver, alpha=0.1, max_iter=5, random_state=1, **tol(solver, 1e6)
+    )
     clf.fit(X.astype(given), y)
     assert types_of(clf, X.astype(given)) == {np.dtype(computed)}
 
@@ -224,7 +231,7 @@ def test_nothing_that_was_passed_is_written_to(form, dtype, solver):
     before = [a.copy() for a in passed]
     for a in passed:
         a.flags.writeable = False
-    clf = ScratchMLPClassifier((5,), solver=solver, alpha=0.1, max_iter=3, tol=1e6, random_state=0)
+    clf = ScratchMLPClassifier((5,), solver=solver, alpha=0.1, max_iter=3, random_state=0, **tol(solver, 1e6))
     if solver == "lbfgs":
         clf.fit(X, y, w)
     else:
@@ -307,9 +314,12 @@ def test_booleans_are_labels(form):
 
 def test_a_column_of_labels_is_taken_with_a_warning():
     X, y = data()
-    with pytest.warns(DataConversionWarning, match="column-vector"):
+    with pytest.warns(DataConversionWarning, match="column-vector y was"):
         clf = mlp().fit(X, y[:, np.newaxis])
     np.testing.assert_array_equal(parameters(clf), parameters(mlp().fit(X, y)))
+    with pytest.warns(DataConversionWarning, match="column-vector y_val was"):
+        clf = mlp().fit(X, y, X_val=X, y_val=y[:, np.newaxis])
+    assert clf.validation_loss_curve_ == mlp().fit(X, y, X_val=X, y_val=y).validation_loss_curve_
 
 
 def test_many_classes_are_told_apart():
@@ -361,7 +371,11 @@ def test_untidy_sparse_rows_are_only_read(form, dtype, solver):
     for a in buffers(rows):
         a.flags.writeable = False
     # Nothing is to be learned from these labels, so the reach of the features is looked up in the end.
-    steps = {"alpha": 5.0, "tol": 1e-12} if solver == "lbfgs" else {"learning_rate_init": 1e-6}
+    steps = {
+        "sgd": {"learning_rate_init": 0.011},
+        "adam": {"learning_rate_init": 6e-4},
+        "lbfgs": {"alpha": 5.0, "tol": 1e-12},
+    }[solver]
     clf, again = (
         ScratchMLPClassifier((5,), "tanh", solver=solver, max_iter=12, random_state=0, **steps)
         for _ in range(2)
@@ -383,15 +397,14 @@ def test_untidy_sparse_rows_are_only_read(form, dtype, solver):
 
 @pytest.mark.parametrize("method", ["predict", "hidden_activations", *METHODS])
 @pytest.mark.parametrize("form", UNTIDY.values(), ids=UNTIDY)
-def test_untidy_sparse_rows_that_are_too_large_are_only_read(form, method):
+def test_untidy_sparse_rows_whose_scores_overflow_are_only_read(form, method):
     X, y = data()
     clf = mlp().fit(X.astype(np.float32), y)
     rows = untidy(np.where(X == 2, 3e38, X).astype(np.float32), **form)
     before = [a.copy() for a in buffers(rows)]
     for a in buffers(rows):
         a.flags.writeable = False
-    with pytest.raises(ValueError, match=r"not finite in float32: .* too large .* \(up to 3e\+38\)"):
-        getattr(clf, method)(rows)
+    assert np.isfinite(getattr(clf, method)(rows)).all()
     for now, then in zip(buffers(rows), before, strict=True):
         np.testing.assert_array_equal(now, then)
 
@@ -411,6 +424,7 @@ def test_no_rows_have_no_large_entry():
     assert largest_entry(np.ones((3, 2)), np.array([], int)) == 0
 
 
+@pytest.mark.filterwarnings("ignore:.*alpha=5 is far too strong:sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("form", [{}, {"repeated": False}], ids=["repeated", "unsorted"])
 def test_threads_may_share_untidy_sparse_rows(form):
     rng = np.random.default_rng(0)
@@ -421,9 +435,10 @@ def test_threads_may_share_untidy_sparse_rows(form):
     fitted.coefs_[0] *= 1e3
 
     def work(solver):
-        clf = ScratchMLPClassifier((), solver=solver, alpha=5.0, max_iter=12, tol=1e-9, random_state=0)
-        with pytest.raises(ValueError, match="too large"):
-            fitted.predict(huge)
+        clf = ScratchMLPClassifier(
+            (), solver=solver, alpha=5.0, max_iter=12, random_state=0, **tol(solver, 1e-9)
+        )
+        assert np.isfinite(fitted.decision_function(huge)).all()
         return parameters(clf.fit(rows, y))
 
     with ThreadPoolExecutor(4) as pool:

@@ -4,9 +4,14 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from estimators import assert_same_bits, scripted_scores
+from estimators import mlp as plain_mlp
 from estimators import overlapping_data as data
 from estimators import stopping_mlp as mlp
+from sklearn.datasets import load_iris
+from sklearn.ensemble import BaggingClassifier
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss, make_scorer
+from sklearn.preprocessing import StandardScaler
 
 
 def row_numbers(X, n=120):
@@ -56,21 +61,60 @@ def test_every_class_keeps_a_training_row_and_has_a_validation_row(fraction, n_c
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
-def test_a_class_too_rare_to_split_is_an_error_that_names_it(n_classes):
+def test_the_only_row_of_a_class_stays_in_the_training_set(n_classes):
     X, y = data(n_classes=n_classes)
     names = np.array(["ash", "beech", "cedar"])[y]
     names[7] = "yew"
-    with pytest.raises(ValueError, match=r"(?s)yew.*(Add rows|X_val)") as error:
-        mlp().fit(X, names)
-    assert "ash" not in str(error.value)
+    scorer = RecordingScorer()
+    clf = mlp(max_iter=2, scoring=scorer).fit(X, names)
+    X_val, y_val, _ = scorer.shown[0]
+    assert 7 not in row_numbers(X_val)
+    assert set(y_val) == set(names) - {"yew"}
+    assert clf.t_ == 2 * (len(y) - len(y_val))
+    assert clf.classes_.tolist() == sorted(set(names))
 
 
-def test_a_class_with_one_row_of_positive_weight_is_too_rare_to_split():
+def test_a_class_with_one_row_of_positive_weight_stays_in_the_training_set():
     X, y = data(n_classes=2)
     y[:3], w = 2, np.ones(len(y))
     w[1:3] = 0
-    with pytest.raises(ValueError, match=r"positive weight.*\[2\]"):
-        mlp().fit(X, y, sample_weight=w)
+    weighted, without = RecordingScorer(), RecordingScorer()
+    some = np.r_[0, 3 : len(y)]
+    a = mlp(max_iter=2, scoring=weighted).fit(X, y, sample_weight=w)
+    b = mlp(max_iter=2, scoring=without).fit(X[some], y[some])
+    np.testing.assert_array_equal(weighted.shown[0][1], without.shown[0][1])
+    assert 2 not in weighted.shown[0][1]
+    np.testing.assert_allclose(a.coefs_[0], b.coefs_[0], rtol=1e-9)
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_a_class_whose_rows_weigh_nothing_is_absent_from_both_sets(early_stopping):
+    X, y = load_iris(return_X_y=True)
+    X, some = StandardScaler().fit_transform(X), y > 0
+    params = {"max_iter": 20, "learning_rate_init": 0.1, "early_stopping": early_stopping}
+    weighted = mlp(**params).fit(X, y, sample_weight=some)
+    assert weighted.classes_.tolist() == [0, 1, 2]
+    assert weighted.score(X[some], y[some]) > 0.9
+    assert weighted.predict_proba(X[some])[:, 0].max() < 0.1
+    by_class = mlp(**params, class_weight={0: 0, 1: 1, 2: 1}).fit(X, y)
+    assert by_class.score(X[some], y[some]) > 0.9
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_bagging_may_draw_one_row_of_a_class_or_none(seed):
+    X, y = load_iris(return_X_y=True)
+    X, y = StandardScaler().fit_transform(X), np.where(np.arange(150) < 4, 0, 1 + (y == 2))
+    bagging = BaggingClassifier(mlp(max_iter=3, random_state=None), n_estimators=5, random_state=seed)
+    P = bagging.fit(X, y).predict_proba(X)
+    assert P.shape == (150, 3)
+    np.testing.assert_allclose(P.sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("y", [[0, 1, 2], ["a", "b", "c"], [[0, 1, 1]]], ids=str)
+def test_if_no_row_can_be_held_out_the_error_says_what_to_do(y):
+    X = data()[0][: len(y)]
+    with pytest.raises(ValueError, match=r"y does not have 2 rows .*Add rows, pass X_val and y_val, or set"):
+        mlp().fit(X, y)
 
 
 def test_without_early_stopping_a_class_of_one_row_is_no_error():
@@ -290,6 +334,77 @@ def test_weights_of_given_validation_rows_reach_the_scorer():
     np.testing.assert_array_equal(scorer.shown[0][2], w)
 
 
+# Validation rows that are given without early stopping
+
+RECORDED = [
+    {"learning_rate": "one_cycle", "max_iter": 15, "alpha": "auto"},
+    {"learning_rate": "constant", "n_iter_no_change": 5, "tol": 0.02},
+    {"learning_rate": "adaptive", "n_iter_no_change": 2, "tol": 1.0, "learning_rate_init": 0.05},
+    {"solver": "adam", "learning_rate_init": 0.01, "dropout": 0.2},
+    {"class_weight": "balanced", "label_smoothing": 0.1},
+    {
+        "solver": "lbfgs",
+        "alpha": 0.1,
+        "tol": 1e-3,
+        "batch_size": "auto",
+        "learning_rate": "one_cycle",
+        "learning_rate_init": "auto",
+        "n_iter_no_change": "auto",
+    },
+]
+
+
+@pytest.mark.parametrize("scoring", ["loss", "accuracy"])
+@pytest.mark.parametrize("params", RECORDED, ids=str)
+def test_without_early_stopping_a_validation_set_is_recorded_and_changes_nothing(params, scoring):
+    X, y = data(n_classes=3)
+    # With noise as its labels, the validation loss would stop training soon.
+    X_val, y_val = X[90:], np.random.default_rng(0).permutation(y[90:])
+    base = {"learning_rate_init": 0.5, "max_iter": 40, "alpha": 0.001, "random_state": 0}
+    alone, recorded = (plain_mlp(**base | params).set_params(scoring=s) for s in ("loss", scoring))
+    alone.fit(X[:90], y[:90])
+    recorded.fit(X[:90], y[:90], X_val=X_val, y_val=y_val)
+    assert_same_bits(alone, recorded)
+    for name in ("loss_curve_", "best_loss_", "n_iter_", "t_", "alpha_", "learning_rate_curve_"):
+        assert getattr(alone, name) == getattr(recorded, name), name
+    assert alone._training_state["rng"] == recorded._training_state["rng"]
+    scores, losses = recorded.validation_scores_, recorded.validation_loss_curve_
+    assert len(scores) == len(losses) == recorded.n_iter_
+    assert recorded.best_iter_ == 1 + np.argmax(scores) < recorded.n_iter_
+    assert recorded.best_validation_score_ == max(scores)
+    if params.get("class_weight") is None:
+        assert losses[-1] == pytest.approx(log_loss(y_val, recorded.predict_proba(X_val)), rel=1e-9)
+    if scoring == "accuracy":
+        assert scores[-1] == recorded.score(X_val, y_val)
+
+
+def test_training_that_is_only_recorded_warns_as_without_a_validation_set():
+    X, y = data()
+    clf = mlp(early_stopping=False, n_iter_no_change=10, max_iter=12, learning_rate_init=0.01)
+    with pytest.warns(ConvergenceWarning, match="max_iter=12 before it converged"):
+        clf.fit(X, y, X_val=X, y_val=y)
+
+
+def test_a_validation_loss_that_is_not_finite_is_recorded_and_does_not_end_training():
+    X, y = data()
+    clf = mlp(early_stopping=False, activation="identity", max_iter=3)
+    clf.fit(X, y, X_val=np.full((1, 6), 1e308), y_val=y[:1])
+    assert clf.n_iter_ == 3
+    assert not np.isfinite(clf.validation_loss_curve_).any()
+    assert clf.best_iter_ is None
+    assert clf.best_validation_score_ is None
+
+
+def test_a_warm_start_goes_on_recording():
+    X, y = data()
+    clf = mlp(early_stopping=False, warm_start=True, max_iter=2)
+    for _ in range(2):
+        clf.fit(X[:90], y[:90], X_val=X[90:], y_val=y[90:])
+    once = mlp(early_stopping=False, max_iter=4).fit(X[:90], y[:90], X_val=X[90:], y_val=y[90:])
+    assert clf.validation_loss_curve_ == once.validation_loss_curve_
+    assert clf.fit(X[:90], y[:90]).validation_loss_curve_ is None
+
+
 # Attributes
 
 
@@ -306,7 +421,7 @@ def test_without_early_stopping_there_are_no_validation_results():
 def test_no_validation_result_survives_a_refit_without_early_stopping():
     X, y = data()
     clf = mlp(max_iter=3).fit(X, y)
-    clf.set_params(early_stopping=False).fit(X, y)
+    clf.set_params(early_stopping=False, validation_fraction=0.1).fit(X, y)
     assert clf.validation_loss_curve_ is None
     assert clf.best_iter_ is None
 

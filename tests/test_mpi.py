@@ -20,6 +20,7 @@ from mpi_program import BATCH_SIZE, CASES, MISTAKES, RAGGED, SAME_AS_ONE, SIZE
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.ensemble import BaggingClassifier
+from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -142,6 +143,13 @@ def test_each_rank_splits_off_its_share(ranks):
     assert 0.6 * 90 <= got["rows_per_epoch"] <= 0.8 * 90
 
 
+def test_the_only_row_of_a_class_stays_in_the_training_set_of_its_rank(ranks):
+    got = ranks("a_class_of_one_row")[0]
+    assert_array_equal(got["classes_"], [0, 1])
+    # 30 rows are on each rank; a tenth of its class 0 is held out.
+    assert got["rows_per_epoch"] == 90 - 3 * 3
+
+
 def test_alpha_is_selected_on_the_rows_of_all_ranks(ranks):
     X, y, w = mpi_program.make_data("multiclass")
     one = mpi_program.make_mlp(learning_rate="one_cycle", max_iter=30)
@@ -243,7 +251,6 @@ def test_an_ordinary_estimator_is_left(ranks):
         ("different_dtypes", r"cannot train together; rank by rank, dtype: 'float64', 'float32', 'float64'"),
         ("different_features", r"number of parameters: 65, 71, 65"),
         ("different_labels", r"The ranks' y are incompatible"),
-        ("a_class_too_rare_to_split", r"fewer than 2 rows .*: \[1\]"),
         ("another_score", r"scoring='accuracy' cannot be used in data-parallel training"),
         ("balanced", r"class_weight='balanced' cannot be used in data-parallel training"),
         ("different_epochs", r"rank by rank, max_iter: 5, 6, 7\. Only verbose and random_state may differ"),
@@ -404,6 +411,35 @@ def test_parameters_that_differ_are_named_on_every_rank(mine, theirs, message):
     assert not any(hasattr(mlp, "coefs_") for mlp in mlps)
 
 
+def test_a_validation_set_that_is_only_recorded_is_that_of_all_ranks():
+    parts = parts_of()
+    val = {"X_val": [X[:9] for X, _ in parts], "y_val": [y[:9] for _, y in parts]}
+    alone, _ = fit_on_threads([small(), small()], parts)
+    one, other = fit_on_threads([small(), small()], parts, **val)
+    assert_array_equal(theta_of(one), theta_of(alone))
+    assert one.validation_loss_curve_ == other.validation_loss_curve_
+    X_val, y_val = np.concatenate(val["X_val"]), np.concatenate(val["y_val"])
+    expected = log_loss(y_val, one.predict_proba(X_val))
+    assert one.validation_loss_curve_[-1] == pytest.approx(expected, rel=1e-9)
+    scored = fit_on_threads([small(scoring="accuracy") for _ in range(2)], parts, **val)
+    assert_all_raise(scored, "scoring='accuracy' cannot be used in data-parallel training")
+
+
+def test_the_sample_size_counts_the_parts_of_all_ranks():
+    parts, mlps = parts_of(), [small(), small()]
+
+    def task(comm):
+        X, y = parts[comm.rank]
+        with data_parallel(mlps[comm.rank], comm) as mlp:
+            for i in (0, 5, 0, *range(5, len(X), 5)):
+                mlp.partial_fit(X[i : i + 5], y[i : i + 5], [0, 1])
+            return mlp
+
+    one, other = on_threads(2, task)
+    assert one.alpha_ == other.alpha_ == pytest.approx(3 / 90, rel=1e-12)
+    assert_array_equal(theta_of(one), theta_of(other))
+
+
 def test_parameters_are_compared_by_their_meaning():
     mlps = (
         small(hidden_layer_sizes=(4, 2), class_weight={0: 1, 1: 2.5}, learning_rate=lambda t: 1 - t),
@@ -478,7 +514,8 @@ def test_a_split_that_gives_no_validation_row_anywhere_is_refused(size, y):
     X = np.random.default_rng(0).normal(size=(len(y), 4))
     results = fit_on_threads([small(early_stopping=True) for _ in range(size)], [(X, y)] * size)
     n = len(y) * size
-    message = rf"no rank has 2 rows of the same class .*n_samples = {n} on {size} ranks.*pass X_val and y_val"
+    needed = "2 rows of the same class" if np.ndim(y) == 1 else "2 rows"
+    message = rf"no rank has {needed} with a positive .*n_samples = {n} on {size} ranks.*pass X_val and y_val"
     assert_all_raise(results, message)
 
 

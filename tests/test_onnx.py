@@ -1,6 +1,7 @@
 """ONNX: the graph that skl2onnx writes, run by onnxruntime."""
 
 import importlib
+import subprocess
 import sys
 
 import numpy as np
@@ -312,3 +313,33 @@ def test_weights_beyond_the_precision_of_the_graph_are_refused():
     model.coefs_[1][:] = 1e200
     with pytest.raises(ValueError, match=r"coefs_\[1\] holds values that are not finite in float32"):
         run(model, X.astype(np.float32))
+
+
+CONVERT = """
+import numpy as np
+X, y = np.eye(4, dtype=np.float32), [0, 1, 0, 1]
+model = skscratch.ScratchMLPClassifier(3, max_iter=2).partial_fit(X, y, classes=[0, 1])
+skl2onnx.to_onnx(model, X)
+"""
+
+
+@pytest.mark.parametrize(
+    ("imports", "succeeds"),
+    [
+        ("import skl2onnx, skscratch", True),
+        ("import skscratch, skl2onnx, skscratch.onnx", True),
+        ("import skscratch, skl2onnx", False),
+    ],
+)
+def test_after_skl2onnx_no_second_import_is_needed(imports, succeeds):
+    done = subprocess.run([sys.executable, "-c", imports + CONVERT], capture_output=True, text=True)
+    assert (done.returncode == 0) == succeeds, done.stderr
+    if not succeeds:
+        # The docs name this error, so that it can be found.
+        words = "MissingShapeCalculator: Unable to find a shape calculator for type"
+        assert f"{words} '<class 'skscratch.classifier.ScratchMLPClassifier'>'" in done.stderr
+
+
+def test_without_skl2onnx_the_package_does_not_import_it():
+    script = "import sys, skscratch; assert 'skl2onnx' not in sys.modules"
+    subprocess.run([sys.executable, "-c", script], check=True)

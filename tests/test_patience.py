@@ -82,6 +82,7 @@ def test_the_best_epoch_and_patience_do_not_look_at_the_training_loss():
     assert clf.best_iter_ == 1
 
 
+@pytest.mark.filterwarnings("ignore:.*is far too low:sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_infinite_patience_trains_for_exactly_max_iter_epochs(early_stopping):
     X, y = data()

@@ -117,7 +117,8 @@ def test_the_loss_is_exact_without_clipping(kind):
     X_far = X * 1e6
     wrong = 1 - y if kind == "multilabel" else np.roll(clf.classes_, 1)[np.searchsorted(clf.classes_, y)]
     params = clf.get_params() | {"early_stopping": True, "max_iter": 1}
-    validated = ScratchMLPClassifier(**params).fit(X, y, X_val=X_far, y_val=wrong)
+    with pytest.warns(UserWarning, match="X_val lies far from X"):
+        validated = ScratchMLPClassifier(**params).fit(X, y, X_val=X_far, y_val=wrong)
     log_P = validated.predict_log_proba(X_far)
     if kind == "multilabel":
         z = validated.decision_function(X_far)
@@ -245,16 +246,65 @@ WITHOUT_BOUND = ["identity", "relu", "leaky_relu", "alrelu", "elu", "selu", "gel
 
 @pytest.mark.parametrize("activation", WITHOUT_BOUND)
 @pytest.mark.parametrize("form", [np.array, sp.csr_array], ids=["dense", "sparse"])
-def test_hidden_activations_are_finite_or_refused_as_scores_are(activation, form):
-    clf, X, _ = fitted("binary", activation=activation, max_iter=3)
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_largest_rows_have_finite_and_saturated_predictions(kind, activation, form):
+    clf, X, _ = fitted(kind, activation=activation, max_iter=3)
     far = form(np.full((2, 4), 1.7e308) * [1, -1, 1, -1])
     clf.coefs_[0] *= 10
-    words = r"are not finite in float64: X holds values too large for this network \(up to 1.7e\+308\)"
-    with pytest.raises(ValueError, match=f"Some activations {words}"):
-        clf.hidden_activations(far)
-    with pytest.raises(ValueError, match=f"Some logits {words}"):
-        clf.predict(far)
+    for method in (clf.hidden_activations, clf.decision_function, clf.predict_log_proba):
+        assert np.isfinite(method(far)).all()
+    P = clf.predict_proba(far)
+    np.testing.assert_array_equal(P, np.rint(P))
+    if kind != "multilabel":
+        np.testing.assert_array_equal(P.sum(axis=1), 1)
     clf.coefs_[0][0, 0] = np.nan
     for method in (clf.hidden_activations, clf.predict):
         with pytest.raises(ValueError, match=r"coefs_\[0\] holds values that are not finite"):
             method(X)
+
+
+PREDICTIONS = ["predict_proba", "predict_log_proba", "decision_function", "hidden_activations", "predict"]
+
+
+@pytest.mark.parametrize("method", PREDICTIONS)
+@pytest.mark.parametrize("value", [1e39, -1e300, 1.7e308])
+@pytest.mark.parametrize("form", [np.array, sp.csr_array], ids=["dense", "sparse"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_an_absurd_row_leaves_the_others_as_they_are_bit_for_bit(dtype, form, value, method):
+    _, X, y = fitted("multiclass")
+    clf = ScratchMLPClassifier(6, max_iter=20, random_state=1).fit(X.astype(dtype), y)
+    rows, absurd = X.copy(), X.copy()
+    rows[7], absurd[7] = 1, value
+    expected, got = getattr(clf, method)(form(rows)), getattr(clf, method)(form(absurd))
+    others = np.arange(len(X)) != 7
+    np.testing.assert_array_equal(got[others], expected[others])
+    assert got.dtype == expected.dtype
+    assert np.isfinite(got[7]).all()
+
+
+def test_an_absurd_row_is_predicted_as_in_double_precision_and_as_by_mlp_classifier():
+    _, X, y = fitted("multiclass")
+    clf = ScratchMLPClassifier(6, "relu", max_iter=20, random_state=1).fit(X.astype(np.float32), y)
+    double = clf.to_sklearn()
+    double.coefs_ = [W.astype(np.float64) for W in double.coefs_]
+    double.intercepts_ = [b.astype(np.float64) for b in double.intercepts_]
+    absurd = 1e300 * X
+    np.testing.assert_array_equal(clf.predict(absurd), double.predict(absurd))
+    np.testing.assert_allclose(clf.predict_proba(absurd), double.predict_proba(absurd), atol=1e-6)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_missing_or_infinite_value_stays_an_error(value):
+    clf, X, _ = fitted("binary")
+    X[7, 2] = value
+    for method in PREDICTIONS:
+        with pytest.raises(ValueError, match=r"X contains (NaN|infinity)"):
+            getattr(clf, method)(X)
+
+
+def test_weights_that_no_row_is_small_enough_for_are_an_error():
+    clf, X, _ = fitted("binary", hidden_layer_sizes=(6, 6), activation="identity", max_iter=3)
+    clf.intercepts_[0] = np.full(6, 1e300)
+    clf.coefs_[1] = np.full((6, 6), 1e300)
+    with pytest.raises(ValueError, match="are not finite in float64"):
+        clf.predict(X)

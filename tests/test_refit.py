@@ -44,6 +44,7 @@ def test_the_refit_is_a_new_training_from_the_best_epoch_on(params):
     by_hand._training_state["memory"] = {}
     rate = by_hand.learning_rate_init / 2
     by_hand.set_params(early_stopping=False, learning_rate="cosine", learning_rate_init=rate, max_iter=5)
+    by_hand.set_params(validation_fraction=0.1)
     # The refit keeps the prior precision that alpha="auto" selected; by hand, alpha is given.
     by_hand.set_params(alpha=clf.alpha_).fit(X, y)
     assert_same_bits(clf, by_hand)

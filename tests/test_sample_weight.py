@@ -23,6 +23,11 @@ data = functools.partial(estimators.data, n=48)
 KINDS = ["binary", "multiclass", "multilabel"]
 
 
+def split(early_stopping):
+    """Return the parameters of a validation split of a quarter, if there is one."""
+    return {"early_stopping": True, "validation_fraction": 0.25} if early_stopping else {}
+
+
 def weighted_data_loss(clf, X, y, weights=None):
     """Return sum_i w_i loss_i / sum_i w_i, from the estimator's own probabilities."""
     P = clf.predict_proba(X)
@@ -118,7 +123,7 @@ def test_a_row_of_weight_zero_is_absent_bit_for_bit(kind, batch_size, early_stop
     X, y = data(kind)
     w = np.random.default_rng(4).uniform(0.5, 2, size=len(X))
     w[::3] = 0
-    params = {"batch_size": batch_size, "early_stopping": early_stopping, "validation_fraction": 0.25}
+    params = {"batch_size": batch_size, **split(early_stopping)}
     with_zeros = mlp(**params).fit(X, y, sample_weight=w)
     without = mlp(**params).fit(X[w > 0], y[w > 0], sample_weight=w[w > 0])
     assert_same_bits(with_zeros, without)
@@ -243,7 +248,7 @@ def test_a_dict_of_class_weights_is_multiplied_into_the_sample_weights(batch_siz
     table = {0: 0.5, 1: 3.0, 2: 1.25}
     w = np.random.default_rng(6).uniform(0.5, 2, size=len(X))
     factors = np.array([table[label] for label in y])
-    params = {"batch_size": batch_size, "early_stopping": early_stopping, "validation_fraction": 0.25}
+    params = {"batch_size": batch_size, **split(early_stopping)}
     by_class = mlp(class_weight=table, **params).fit(X, y, sample_weight=w)
     by_row = mlp(**params).fit(X, y, sample_weight=w * factors)
     assert_same_bits(by_class, by_row)

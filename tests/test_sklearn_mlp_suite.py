@@ -58,10 +58,10 @@ DEFAULTS = {
     ),
 }
 
-# What scikit-learn's suite lets pass as well, and a warning about parameters that MLPClassifier just ignores.
+# What scikit-learn's suite lets pass as well, and a warning about parameters that have no effect here.
 LET_PASS = [
     "ignore::sklearn.exceptions.ConvergenceWarning",
-    "ignore:solver='lbfgs' ignores:UserWarning",
+    "ignore:Parameters without effect:UserWarning",
 ]
 
 

@@ -410,7 +410,7 @@ def test_without_patience_every_epoch_is_trained_and_nothing_is_restored():
     assert result.stop_reason is StopReason.MAX_ITER
     assert [record.epoch for record in result.records] == [1, 2, 3, 4, 5]
     assert trainer.state.epoch == 5
-    assert result.best_epoch == 0
+    assert result.best_epoch is None
     assert result.best_score is None
 
 

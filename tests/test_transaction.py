@@ -7,6 +7,8 @@ import pytest
 from estimators import LBFGS_ONLY, data, mlp, parameters
 from numpy.testing import assert_array_equal
 
+from skscratch.history import CURVES
+
 X, Y = data(n=40)
 
 
@@ -142,26 +144,55 @@ def test_a_scorer_cannot_spoil_the_parameters():
 # Curves grow in place
 
 
-def test_a_call_of_partial_fit_does_not_look_at_the_curves_again():
-    class Untouchable(list):
-        """A curve so long that only appending to it is affordable."""
+class Untouchable(list):
+    """A curve so long that only appending to it is affordable."""
 
-        def __iter__(self):
-            raise AssertionError("the whole curve was read")
+    def __iter__(self):
+        raise AssertionError("the whole curve was read")
 
-        def copy(self):
-            raise AssertionError("the whole curve was copied")
+    def __getitem__(self, index):
+        assert not isinstance(index, slice), "the whole curve was copied"
+        return super().__getitem__(index)
 
-        __add__ = __reversed__ = copy
+    def copy(self):
+        raise AssertionError("the whole curve was copied")
 
-    clf = mlp().partial_fit(X, Y, classes=[0, 1, 2])
-    curves = {name: Untouchable(getattr(clf, name)) for name in ("loss_curve_", "learning_rate_curve_")}
+    __add__ = __reversed__ = __contains__ = index = count = sort = copy
+
+
+def with_untouchable_curves(clf):
+    curves = {name: Untouchable(getattr(clf, name)) for name in CURVES if getattr(clf, name) is not None}
     vars(clf).update(curves)
+    return clf, curves
+
+
+def test_a_call_of_partial_fit_does_not_look_at_the_curves_again():
+    clf, curves = with_untouchable_curves(mlp().partial_fit(X, Y, classes=[0, 1, 2]))
     clf.partial_fit(X, Y)
     for name, curve in curves.items():
         assert getattr(clf, name) is curve
         assert len(curve) == 2
     assert clf.best_loss_ == min(curves["loss_curve_"][0], curves["loss_curve_"][1])
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("scoring", ["loss", "accuracy"])
+def test_a_warm_start_does_not_look_at_the_curves_again(early_stopping, scoring):
+    clf = mlp(warm_start=True, max_iter=1, early_stopping=early_stopping, scoring=scoring)
+    clf, curves = with_untouchable_curves(clf.fit(X, Y, X_val=X, y_val=Y))
+    clf.fit(X, Y, X_val=X, y_val=Y)
+    assert curves.keys() == set(CURVES)
+    for name, curve in curves.items():
+        assert getattr(clf, name) is curve
+        assert len(curve) == 2
+
+
+def test_the_best_loss_is_that_of_all_epochs_after_early_stopping_too():
+    clf = mlp(early_stopping=True, learning_rate_init=0.1).fit(X, Y, X_val=X, y_val=Y)
+    assert clf.best_loss_ is None
+    # One step that makes it worse.
+    clf.set_params(learning_rate_init=30.0).partial_fit(X, Y).partial_fit(X, Y)
+    assert clf.best_loss_ == min(clf.loss_curve_) < clf.loss_
 
 
 def test_a_failed_call_cuts_the_curves_back(monkeypatch):
