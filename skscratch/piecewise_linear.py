@@ -4,17 +4,18 @@
     b_0..b_T     the knots of the column in rising order: smallest value, quantiles, largest value
     u(x; a, b)   the position of x between a and b
     z            the scaled value
-    e_t          the position in bin t, for t = 1..T
+    e_t          the scaled position in bin t, for t = 1..T
+    s_z, s_e     scales, such that z has the variance 1/2, and e_1..e_T together
 
     u(x; a, b) = (clip(x, a, b) - a) / (b - a)
-    z          = (u(x; b_0, b_T) - mean) / standard deviation
-    e_t        = (u(x; b_(t-1), b_t) - mean_t) / root of the sum of the variances of all T positions
+    z          = (u(x; b_0, b_T) - mean) / s_z
+    e_t        = (u(x; b_(t-1), b_t) - mean_t) / s_e
 
 A weighted sum of e_1..e_T can be any function of x that is linear between neighbouring knots and constant
 beyond the outer ones. So one layer can say "between 3 and 5", for which z alone needs several hidden units.
 The positions are those of Gorishniy, Rubachev & Babenko, "On embeddings for numerical features in tabular
-deep learning", 2022, section 3.1, but constant outside the training range. In addition, they are centred,
-and together they vary as much as z.
+deep learning", 2022, section 3.1, but constant outside the training range, centred and scaled. z is the
+position in a single bin from the first knot to the last.
 """
 
 from __future__ import annotations
@@ -43,8 +44,9 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
     ----------
     n_knots : int or "auto", default="auto"
         Number of knots of a column: its smallest and largest value, and quantiles between them. Knots that
-        coincide are merged. With fewer than 3 knots, there is only the scaled value. "auto" is 8, and 2 for
-        columns with fewer than 5 distinct values.
+        coincide are merged. With fewer than 3 knots, there is only the scaled value. "auto" is the cube root
+        of the number of rows, at most 16, and at most 256 divided by the number of columns. Columns with
+        fewer than 5 distinct values are then only scaled.
     dtype : dtype, default=numpy.float32
         Type of the encoded columns.
 
@@ -126,10 +128,10 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         self.marks_missing_ = np.isnan(X).any(axis=0)
         finite = [x[np.isfinite(x)].astype(np.float64) for x in X.T]
         self.median_ = np.array([np.median(x) if len(x) else 0.0 for x in finite])
-        self.knots_ = [self._choose_knots(x) if len(x) else np.zeros(2) for x in finite]
-        blocks = list(self._blocks(X))
-        self.mean_ = np.concatenate([u.mean(axis=0) for u in blocks])
-        self.scale_ = np.concatenate([np.full(u.shape[1], _spread(u)) for u in blocks])
+        n_knots = auto_n_knots(*X.shape) if self.n_knots == "auto" else int(self.n_knots)
+        self.knots_ = [self._choose_knots(x, n_knots) if len(x) else np.zeros(2) for x in finite]
+        means, scales = zip(*map(_mean_and_scale, self._blocks(X)), strict=True)
+        self.mean_, self.scale_ = np.concatenate(means), np.concatenate(scales)
         return self
 
     def transform(self, X: ArrayLike) -> NDArray:
@@ -180,13 +182,11 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         """Return X as an array of floats."""
         return validate_data(self, X, reset=reset, dtype=(np.float64, np.float32), ensure_all_finite=False)
 
-    def _choose_knots(self, x: NDArray) -> NDArray:
+    def _choose_knots(self, x: NDArray, n_knots: int) -> NDArray:
         """Return the smallest and the largest value and quantiles between them; or all values, if few."""
         values = np.unique(x)
-        if self.n_knots == "auto":
-            n_knots = 8 if len(values) >= 5 else 2
-        else:
-            n_knots = max(int(self.n_knots), 2)
+        if n_knots < 3 or (self.n_knots == "auto" and len(values) < 5):
+            return values[[0, -1]]
         if len(values) <= n_knots:
             return values
         # "nearest", since a quantile between two values could be one that the column never takes.
@@ -197,11 +197,11 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         for x, knots, median, marks in zip(X.T, self.knots_, self.median_, self.marks_missing_, strict=True):
             is_missing = np.isnan(x)
             x = np.where(is_missing, median, x)
-            yield _positions(x, knots[[0, -1]])  # a single bin, whose variance becomes 1: z
+            yield _positions(x, knots[[0, -1]])
             if len(knots) > 2:
                 yield _positions(x, knots)
             if marks:
-                yield is_missing[:, np.newaxis].astype(np.float64)
+                yield is_missing[:, np.newaxis]
 
     def __sklearn_tags__(self) -> Any:
         """Return what the encoder can do."""
@@ -211,12 +211,20 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         return tags
 
 
+def auto_n_knots(n_samples: int, n_features: int) -> int:
+    """n^(1/3), as the number of bins of a histogram; but at most 16, and about 256 columns in all."""
+    return min(int(np.cbrt(n_samples)), 16, 256 // n_features)
+
+
 def _positions(x: NDArray, knots: NDArray) -> NDArray:
     """u(x; b_(t-1), b_t), a column for each t; 0 if there is a single value."""
     lower, upper = knots[:-1], knots[1:]
     return (np.clip(x[:, np.newaxis], lower, upper) - lower) / np.where(lower < upper, upper - lower, 1)
 
 
-def _spread(u: NDArray) -> float:
-    """Return the root of the sum of the variances of the columns, or 1 if nothing varies."""
-    return float(np.sqrt(u.var(axis=0).sum())) or 1.0
+def _mean_and_scale(u: NDArray) -> tuple[NDArray, NDArray]:
+    """Return the means of the columns, and s: divided by it, their variances sum to 1/2."""
+    if u.dtype == bool:  # what marks missing values stays 0 and 1
+        return np.zeros(1), np.ones(1)
+    s = np.sqrt(2 * u.var(axis=0).sum()) or 1.0
+    return u.mean(axis=0), np.full(u.shape[1], s)

@@ -48,15 +48,15 @@ def test_the_columns_are_the_scaled_value_and_positions_by_interpolation():
     )
     bins = (of_new - positions.mean(axis=0)) / np.sqrt(positions.var(axis=0).sum())
     z = StandardScaler().fit(SKEWED).transform(new)
-    assert_allclose(encoder.transform(new), np.hstack([z, bins]), atol=1e-12)
+    assert_allclose(encoder.transform(new), np.hstack([z, bins]) / np.sqrt(2), atol=1e-12)
 
 
-def test_the_scaled_value_and_all_positions_together_have_variance_one():
+def test_the_scaled_value_and_all_positions_together_have_the_same_variance():
     encoded = encode(SKEWED, n_knots=9)
     assert encoded.shape == (300, 9)
     assert_allclose(encoded.mean(axis=0), 0, atol=1e-12)
-    assert_allclose(encoded[:, 0].var(), 1)
-    assert_allclose(encoded[:, 1:].var(axis=0).sum(), 1)
+    assert_allclose(encoded[:, 0].var(), 0.5)
+    assert_allclose(encoded[:, 1:].var(axis=0).sum(), 0.5)
 
 
 def test_a_weighted_sum_is_any_function_that_is_linear_between_the_knots():
@@ -65,6 +65,24 @@ def test_a_weighted_sum_is_any_function_that_is_linear_between_the_knots():
     encoded = encoder.transform(SKEWED)
     assert LinearRegression().fit(encoded, jagged).score(encoded, jagged) > 1 - 1e-9
     assert LinearRegression().fit(SKEWED, jagged).score(SKEWED, jagged) < 0.5
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "n_features", "n_knots"),
+    [(26, 1, 2), (27, 1, 3), (999, 3, 9), (1000, 3, 10), (5000, 16, 16), (5000, 17, 15), (5000, 99, 2)],
+)
+def test_the_number_of_knots_grows_with_the_rows_and_falls_with_the_columns(n_samples, n_features, n_knots):
+    X = RNG.normal(size=(n_samples, n_features))
+    X[:, 0] = np.arange(n_samples) % 5
+    encoder = PiecewiseLinearEncoder().fit(X)
+    assert [len(knots) for knots in encoder.knots_[1:]] == [n_knots] * (n_features - 1)
+    assert len(encoder.knots_[0]) == min(n_knots, 5)
+
+
+def test_a_column_of_less_than_five_values_is_only_scaled_by_default():
+    few = np.arange(200).reshape(-1, 1) % 4
+    assert PiecewiseLinearEncoder().fit_transform(few).shape[1] == 1
+    assert PiecewiseLinearEncoder(n_knots=4).fit_transform(few).shape[1] == 4
 
 
 def test_knots_that_coincide_are_merged():
@@ -98,7 +116,7 @@ def test_infinite_training_values_count_as_the_largest_finite_one():
     assert_array_equal(encoder.knots_[0], PiecewiseLinearEncoder(n_knots=5).fit(SKEWED).knots_[0])
     assert encoder.median_ == np.median(SKEWED)
     clipped = np.r_[SKEWED[:, 0], SKEWED.max(), SKEWED.min()].reshape(-1, 1)
-    z = StandardScaler().fit_transform(clipped)[:, 0]
+    z = StandardScaler().fit_transform(clipped)[:, 0] / np.sqrt(2)
     assert_allclose(encode(with_infinite, n_knots=5)[:, 0], z, atol=1e-12)
 
 
@@ -116,7 +134,7 @@ def test_missing_values_become_the_median_and_are_marked():
     encoded, median = encode([NAN, 1, 2, 3, 9], [NAN, 2.5], [2.5, 2.5], n_knots=3)
     assert encoded.shape[1] == 4
     assert_array_equal(encoded[:, :3], median[:, :3])
-    assert encoded[0, 3] - encoded[1, 3] > 0.5
+    assert_array_equal(encoded[:, 3], [1, 0])
 
 
 def test_values_that_are_missing_only_at_prediction_become_the_median():
