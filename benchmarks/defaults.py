@@ -1,21 +1,23 @@
 """Compare ScratchMLPClassifier() with other classifiers, all with default parameters, on tabular data sets.
 
-    python benchmarks/defaults.py [--data FOLDER] [--sets NAME NAME] [--folds 5] [--repeats 1]
-                                  [--ours NAME:PARAM=VALUE,...] [--tables NAME:PARAM=VALUE,...]
-                                  [--cache FILE] [--jobs 1] [--markdown FILE] [--figure FILE]
+    python benchmarks/defaults.py [--data FOLDER] [--sets NAME NAME] [--folds 5] [--repeats 1] [--raw]
+                                  [--ours NAME:PARAM=VALUE,...] [--cache FILE] [--jobs 1]
+                                  [--markdown FILE] [--figure FILE]
 
-The data sets are scikit-learn's own and the .dat or .dat.gz files of FOLDER. The models are fitted on the
-same stratified folds, with the number of the fold as their seed: most of them on the same preprocessed
-rows, those named "raw table" on the frames as they are, which they prepare themselves. RealMLP-TD-S is
-among these if pytabkit is installed. Seconds are CPU time of `fit` alone, on one thread. Each data set
-counts once, whatever its size. Differences are paired by data set: their uncertainty is that of the choice
-of data sets.
+The data sets are scikit-learn's own and the .dat or .dat.gz files of FOLDER. Every model is fitted on
+the same preprocessed rows of the same stratified folds, with the number of the fold as its seed.
+Seconds are CPU time of `fit` alone, on one thread. Each data set counts once, whatever its size.
+Differences are paired by data set: their uncertainty is that of the choice of data sets.
 
-The default, early_stopping=True and make_tabular_pipeline() always run. To search for better defaults, add
-variants, of the classifier or of the pipeline:
+The default and early_stopping=True always run. To search for better defaults, add variants:
 
     --ours "wide:hidden_layer_sizes=(256,)" --ours "adam:solver=adam,max_iter=30"
-    --tables "16 knots:n_knots=16"
+
+With --raw, models get the raw table and prepare it themselves: make_tabular_pipeline(), gradient boosting
+and, where pytabkit is installed, RealMLP-TD-S. The default on preprocessed rows runs beside them. Variants
+are then of the pipeline:
+
+    --raw --ours "16 knots:n_knots=16"
 
 Results in the cache are not computed again, unless the sources of skscratch or the version of
 scikit-learn have changed.
@@ -52,7 +54,6 @@ PEERS = {
     "HistGradientBoosting": HistGradientBoostingClassifier(),
 }
 RAW = "raw table"  # ends the name of a model that prepares the columns itself
-BASELINE = "MLPClassifier"
 N_BINS = 15  # of the top class's probability, for the calibration error
 
 
@@ -84,10 +85,11 @@ def our_tables(variants):
     return models
 
 
-def peers_for_tables():
-    """Return {name: estimator} of others that take a raw table."""
+def peers_on_tables():
+    """Return {name: estimator}: the default on preprocessed rows, and others that take a raw table."""
     peers = {
-        f"HistGradientBoosting, {RAW}": HistGradientBoostingClassifier(categorical_features="from_dtype")
+        "ScratchMLP": our_models([])["ScratchMLP"],
+        f"HistGradientBoosting, {RAW}": HistGradientBoostingClassifier(categorical_features="from_dtype"),
     }
     try:
         from pytabkit import RealMLP_TD_S_Classifier
@@ -282,7 +284,7 @@ def comparison(results, ours, peers):
     )
     rows = []
     for name in ours:
-        for peer in [*peers, "ScratchMLP"] if name.endswith(RAW) else peers:
+        for peer in peers:
             gain = 100 * (results.column(results.accuracy, name) - results.column(results.accuracy, peer))
             theirs = results.column(results.log_loss, peer)
             change = results.column(results.log_loss, name) - theirs
@@ -328,15 +330,14 @@ def markdown(header, rows):
 
 
 def draw(results, ours, peers, path):
-    """Plot log loss against fit time (left), and the gain in accuracy on each data set (right)."""
+    """Plot log loss against fit time (left), and the gain over the first peer on each data set (right)."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    colours = dict.fromkeys(results.models, "0.4") | dict(zip(ours, ("C3", "C1", "C0"), strict=True))
-    around = (-6, -4, "right", "top"), (-6, 4, "right", "bottom"), (6, -4, "left", "top")
-    places = dict(zip(ours, around, strict=True))
+    colours = dict.fromkeys(results.models, "0.4") | dict(zip(ours, ("C3", "C1"), strict=False))
+    places = dict(zip(ours, ((6, -4, "left", "top"), (-6, 4, "right", "bottom")), strict=False))
     figure, (left, right) = plt.subplots(1, 2, figsize=(12, 5), layout="constrained")
     for name in [*ours, *peers]:
         seconds = results.column(results.seconds, name).sum()
@@ -362,14 +363,14 @@ def draw(results, ours, peers, path):
     )
     left.margins(x=0.2, y=0.15)
 
-    theirs = results.column(results.accuracy, BASELINE)
+    theirs = results.column(results.accuracy, peers[0])
     gains = {name: 100 * (results.column(results.accuracy, name) - theirs) for name in ours}
     order = np.argsort(gains[ours[0]])
     for name, gain in gains.items():
         right.plot(gain[order], np.arange(len(order)), "o", color=colours[name], label=name)
     right.axvline(0, color="0.5", linewidth=1)
     right.set_yticks(np.arange(len(order)), [results.sets[i] for i in order], fontsize=8)
-    right.set(title=f"Accuracy minus that of {BASELINE}", xlabel="percentage points (right is better)")
+    right.set(title=f"Accuracy minus that of {peers[0]}", xlabel="percentage points (right is better)")
     right.legend(fontsize=8)
     figure.savefig(path, dpi=150)
 
@@ -383,7 +384,7 @@ def main():
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--ours", action="append", default=[], metavar="NAME:PARAM=VALUE,...")
-    parser.add_argument("--tables", action="append", default=[], metavar="NAME:PARAM=VALUE,...")
+    parser.add_argument("--raw", action="store_true", help="compare models that take a raw table")
     parser.add_argument("--cache", metavar="FILE", help="file of results, one JSON record per line")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--markdown", metavar="FILE")
@@ -391,8 +392,8 @@ def main():
     options = parser.parse_args()
 
     sets = load_sets(options.data, options.sets)
-    ours = {**our_models(options.ours), **our_tables(options.tables)}
-    peers = {**PEERS, **peers_for_tables()}
+    make_ours, peers = (our_tables, peers_on_tables()) if options.raw else (our_models, PEERS)
+    ours = make_ours(options.ours)
     models = {**ours, **peers}
     records = run(sets, models, options.folds, options.repeats, options.cache, options.jobs)
     results = Results(records, sets, models, options.repeats)
@@ -405,8 +406,8 @@ def main():
     if options.markdown:
         Path(options.markdown).write_text(text + "\n")
     if options.figure:
-        # Variants would cover the three that always run.
-        draw(results, [*our_models([]), *our_tables([])], list(peers), options.figure)
+        # Without variants, which would cover those that always run.
+        draw(results, list(make_ours([])), list(peers), options.figure)
     print(text)
 
 
