@@ -27,6 +27,7 @@ import argparse
 import ast
 import hashlib
 import json
+import re
 import time
 import warnings
 from collections import defaultdict
@@ -107,6 +108,12 @@ def parse_parameters(text):
     }
 
 
+def spec_of(name, model):
+    """Return the model as text, the same in every process: without the addresses of functions."""
+    text = re.sub(r" at 0x[0-9a-f]+", "", repr(model))
+    return f"{RAW} {text}" if name.endswith(RAW) else text
+
+
 def version_of(model):
     """Return what a cached result depends on besides parameters: our sources, or scikit-learn's version."""
     module = type(model[-1] if isinstance(model, Pipeline) else model).__module__
@@ -125,10 +132,7 @@ def version_of(model):
 
 def run(sets, models, folds, repeats, cache_file=None, jobs=1):
     """Return one record for each data set, split and model, from the cache if it is there."""
-    keys = {
-        name: (f"{RAW} {model!r}" if name.endswith(RAW) else repr(model), version_of(model))
-        for name, model in models.items()
-    }
+    keys = {name: (spec_of(name, model), version_of(model)) for name, model in models.items()}
     cache = read_cache(cache_file)
     tasks, records = [], []
     for set_name, (X, y) in sets.items():
@@ -361,7 +365,7 @@ def draw(results, ours, peers, path):
         xlabel=f"total CPU seconds of the fits on {len(results.sets)} data sets",
         ylabel="mean log loss",
     )
-    left.margins(x=0.2, y=0.15)
+    left.margins(x=0.3, y=0.15)
 
     theirs = results.column(results.accuracy, peers[0])
     gains = {name: 100 * (results.column(results.accuracy, name) - theirs) for name in ours}
