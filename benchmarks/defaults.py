@@ -1,6 +1,6 @@
 """Compare ScratchMLPClassifier() with other classifiers, all with default parameters, on tabular data sets.
 
-    python benchmarks/defaults.py [--data FOLDER] [--sets NAME NAME] [--folds 5] [--repeats 1]
+    python benchmarks/defaults.py [--data FOLDER] [--sets NAME NAME] [--folds 5] [--repeats 1] [--raw]
                                   [--ours NAME:PARAM=VALUE,...] [--cache FILE] [--jobs 1]
                                   [--markdown FILE] [--figure FILE]
 
@@ -13,6 +13,12 @@ The default and early_stopping=True always run. To search for better defaults, a
 
     --ours "wide:hidden_layer_sizes=(256,)" --ours "adam:solver=adam,max_iter=30"
 
+With --raw, models get the raw table and prepare it themselves: make_tabular_pipeline(), gradient boosting
+and, where pytabkit is installed, RealMLP-TD-S. The default on preprocessed rows runs beside them. Variants
+are then of the pipeline:
+
+    --raw --ours "16 knots:n_knots=16"
+
 Results in the cache are not computed again, unless the sources of skscratch or the version of
 scikit-learn have changed.
 """
@@ -21,6 +27,7 @@ import argparse
 import ast
 import hashlib
 import json
+import re
 import time
 import warnings
 from collections import defaultdict
@@ -36,7 +43,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.model_selection import RepeatedStratifiedKFold
 from sklearn.neural_network import MLPClassifier
-from tabular import load_sets, make_preprocessing
+from sklearn.pipeline import Pipeline
+from tabular import load_sets, make_preprocessing, raw_table
 from threadpoolctl import threadpool_limits
 
 PEERS = {
@@ -46,7 +54,7 @@ PEERS = {
     "LogisticRegression": LogisticRegression(),
     "HistGradientBoosting": HistGradientBoostingClassifier(),
 }
-BASELINE = "MLPClassifier"
+RAW = "raw table"  # ends the name of a model that prepares the columns itself
 N_BINS = 15  # of the top class's probability, for the calibration error
 
 
@@ -67,6 +75,30 @@ def our_models(variants):
     return models
 
 
+def our_tables(variants):
+    """Return {name: pipeline} for raw tables: the default, and variants like "name:param=value,..."."""
+    from skscratch import make_tabular_pipeline
+
+    models = {f"ScratchMLP, {RAW}": make_tabular_pipeline()}
+    for variant in variants:
+        name, _, parameters = variant.partition(":")
+        models[f"{name}, {RAW}"] = make_tabular_pipeline(**parse_parameters(parameters))
+    return models
+
+
+def peers_on_tables():
+    """Return {name: estimator}: the default on preprocessed rows, and others that take a raw table."""
+    peers = {
+        "ScratchMLP": our_models([])["ScratchMLP"],
+        f"HistGradientBoosting, {RAW}": HistGradientBoostingClassifier(categorical_features="from_dtype"),
+    }
+    try:
+        from pytabkit import RealMLP_TD_S_Classifier
+    except ImportError:
+        return peers
+    return peers | {f"RealMLP-TD-S, {RAW}": RealMLP_TD_S_Classifier(device="cpu", n_threads=1)}
+
+
 def parse_parameters(text):
     """Return {"a": 1, "b": "x"} for "a=1,b=x"; values are Python literals, or words without quotes."""
     call = ast.parse(f"f({text})", mode="eval").body
@@ -76,9 +108,16 @@ def parse_parameters(text):
     }
 
 
+def spec_of(name, model):
+    """Return the model as text, the same in every process: without the addresses of functions."""
+    text = re.sub(r" at 0x[0-9a-f]+", "", repr(model))
+    return f"{RAW} {text}" if name.endswith(RAW) else text
+
+
 def version_of(model):
     """Return what a cached result depends on besides parameters: our sources, or scikit-learn's version."""
-    if type(model).__module__.startswith("sklearn."):
+    module = type(model[-1] if isinstance(model, Pipeline) else model).__module__
+    if not module.startswith("skscratch."):
         return f"scikit-learn {sklearn.__version__}"
     import skscratch
 
@@ -93,7 +132,7 @@ def version_of(model):
 
 def run(sets, models, folds, repeats, cache_file=None, jobs=1):
     """Return one record for each data set, split and model, from the cache if it is there."""
-    keys = {name: (repr(model), version_of(model)) for name, model in models.items()}
+    keys = {name: (spec_of(name, model), version_of(model)) for name, model in models.items()}
     cache = read_cache(cache_file)
     tasks, records = [], []
     for set_name, (X, y) in sets.items():
@@ -122,20 +161,21 @@ def measure(set_name, X, y, folds, split, models):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a class with fewer members than folds
         train, test = list(splitter.split(X, y))[split]
-    preprocessing = make_preprocessing()
-    X_train = preprocessing.fit_transform(X.iloc[train])
-    X_test = preprocessing.transform(X.iloc[test])
+    table, preprocessing = raw_table(X), make_preprocessing()
+    raw = table.iloc[train], table.iloc[test]
+    prepared = preprocessing.fit_transform(X.iloc[train]), preprocessing.transform(X.iloc[test])
     place = {"set": set_name, "folds": folds, "split": split, "rows": len(test)}
-    return [
-        {**place, "model": name, **evaluate(model, split, X_train, y[train], X_test, y[test])}
-        for name, model in models.items()
-    ]
+    records = []
+    for name, model in models.items():
+        X_train, X_test = raw if name.endswith(RAW) else prepared
+        records.append({**place, "model": name, **evaluate(model, split, X_train, y[train], X_test, y[test])})
+    return records
 
 
 def evaluate(model, seed, X_train, y_train, X_test, y_test):
     model = clone(model)
-    if "random_state" in model.get_params():
-        model.set_params(random_state=seed)
+    seeds = [name for name in model.get_params() if name.split("__")[-1] == "random_state"]
+    model.set_params(**dict.fromkeys(seeds, seed))
     with threadpool_limits(1), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         start = time.process_time()
@@ -143,7 +183,7 @@ def evaluate(model, seed, X_train, y_train, X_test, y_test):
         seconds = time.process_time() - start
         proba = model.predict_proba(X_test)
     labels = np.union1d(y_train, y_test)  # a rare class may be missing from the training rows
-    aligned = np.zeros((len(y_test), len(labels)))
+    aligned = np.zeros((len(y_test), len(labels)), proba.dtype)
     aligned[:, np.searchsorted(labels, model.classes_)] = proba
     right = labels[aligned.argmax(axis=1)] == y_test
     return {
@@ -293,18 +333,17 @@ def markdown(header, rows):
     )
 
 
-def draw(results, ours, path):
-    """Plot log loss against fit time (left), and the gain in accuracy on each data set (right)."""
+def draw(results, ours, peers, path):
+    """Plot log loss against fit time (left), and the gain over the first peer on each data set (right)."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    ours = ours[:2]  # the default and early stopping; variants would cover them
-    colours = dict.fromkeys(results.models, "0.4") | dict(zip(ours, ("C3", "C1"), strict=True))
-    places = dict(zip(ours, ((6, -4, "left", "top"), (-6, 4, "right", "bottom")), strict=True))
+    colours = dict.fromkeys(results.models, "0.4") | dict(zip(ours, ("C3", "C1"), strict=False))
+    places = dict(zip(ours, ((6, -4, "left", "top"), (-6, 4, "right", "bottom")), strict=False))
     figure, (left, right) = plt.subplots(1, 2, figsize=(12, 5), layout="constrained")
-    for name in [*ours, *PEERS]:
+    for name in [*ours, *peers]:
         seconds = results.column(results.seconds, name).sum()
         loss = results.column(results.log_loss, name).mean()
         accuracy = results.column(results.accuracy, name).mean()
@@ -326,16 +365,16 @@ def draw(results, ours, path):
         xlabel=f"total CPU seconds of the fits on {len(results.sets)} data sets",
         ylabel="mean log loss",
     )
-    left.margins(x=0.2, y=0.15)
+    left.margins(x=0.3, y=0.15)
 
-    theirs = results.column(results.accuracy, BASELINE)
+    theirs = results.column(results.accuracy, peers[0])
     gains = {name: 100 * (results.column(results.accuracy, name) - theirs) for name in ours}
     order = np.argsort(gains[ours[0]])
     for name, gain in gains.items():
         right.plot(gain[order], np.arange(len(order)), "o", color=colours[name], label=name)
     right.axvline(0, color="0.5", linewidth=1)
     right.set_yticks(np.arange(len(order)), [results.sets[i] for i in order], fontsize=8)
-    right.set(title=f"Accuracy minus that of {BASELINE}", xlabel="percentage points (right is better)")
+    right.set(title=f"Accuracy minus that of {peers[0]}", xlabel="percentage points (right is better)")
     right.legend(fontsize=8)
     figure.savefig(path, dpi=150)
 
@@ -349,6 +388,7 @@ def main():
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--ours", action="append", default=[], metavar="NAME:PARAM=VALUE,...")
+    parser.add_argument("--raw", action="store_true", help="compare models that take a raw table")
     parser.add_argument("--cache", metavar="FILE", help="file of results, one JSON record per line")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--markdown", metavar="FILE")
@@ -356,20 +396,22 @@ def main():
     options = parser.parse_args()
 
     sets = load_sets(options.data, options.sets)
-    ours = our_models(options.ours)
-    models = {**ours, **PEERS}
+    make_ours, peers = (our_tables, peers_on_tables()) if options.raw else (our_models, PEERS)
+    ours = make_ours(options.ours)
+    models = {**ours, **peers}
     records = run(sets, models, options.folds, options.repeats, options.cache, options.jobs)
     results = Results(records, sets, models, options.repeats)
 
     repeats = "1 repeat" if options.repeats == 1 else f"{options.repeats} repeats"
     title = f"{len(sets)} data sets, {options.folds} folds, {repeats}"
-    tables = [summary(results), comparison(results, list(ours), list(PEERS)), each_set(results)]
+    tables = [summary(results), comparison(results, list(ours), list(peers)), each_set(results)]
     captions = [title, "Ours minus theirs, paired by data set", "Accuracy / log loss of each data set"]
     text = "\n\n".join(f"{c}\n\n{markdown(*t)}" for c, t in zip(captions, tables, strict=True))
     if options.markdown:
         Path(options.markdown).write_text(text + "\n")
     if options.figure:
-        draw(results, list(ours), options.figure)
+        # Without variants, which would cover those that always run.
+        draw(results, list(make_ours([])), list(peers), options.figure)
     print(text)
 
 

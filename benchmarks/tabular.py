@@ -1,4 +1,4 @@
-"""Tabular classification data sets, and their preprocessing, which is the same for every model.
+"""Tabular classification data sets, and their preprocessing, which is the same for most models.
 
 A data set is a pandas frame X and an integer vector y. Numeric columns of X are floats, all others are
 strings, and missing values are NaN.
@@ -51,6 +51,11 @@ def read_keel(path):
     nominal = X.drop(columns=numeric.columns).astype(object)
     nominal = nominal.map(str.strip, na_action="ignore")
     return numeric.join(nominal), np.unique(labels.astype(str).str.strip(), return_inverse=True)[1]
+
+
+def raw_table(X):
+    """Return X with columns of categories instead of strings, as gradient boosting wants it."""
+    return X.astype(dict.fromkeys(X.select_dtypes(exclude="number"), "category"))
 
 
 def make_preprocessing():

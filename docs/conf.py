@@ -120,6 +120,10 @@ SCIKIT_LEARN = "https://scikit-learn.org/stable"
 LABELS = {
     "accuracy_score": "modules/model_evaluation.html#accuracy-score",
     "metadata_routing": "metadata_routing.html",
+    "df_output_transform": "modules/df_output_transform.html",
+    "sphx_glr_auto_examples_miscellaneous_plot_set_output.py": (
+        "auto_examples/miscellaneous/plot_set_output.html"
+    ),
 }
 
 

@@ -6,6 +6,8 @@ from contextlib import suppress
 from .blas_threads import all_blas_threads
 from .classifier import ScratchMLPClassifier
 from .display import FirstLayerDisplay, LossCurveDisplay
+from .piecewise_linear import PiecewiseLinearEncoder
+from .tabular import make_tabular_pipeline
 
 if "skl2onnx" in sys.modules:
     # Who has imported skl2onnx means to convert models, and needs no second import. A skl2onnx that does not
@@ -13,5 +15,12 @@ if "skl2onnx" in sys.modules:
     with suppress(ImportError):
         from . import onnx  # noqa: F401
 
-__all__ = ["FirstLayerDisplay", "LossCurveDisplay", "ScratchMLPClassifier", "all_blas_threads"]
+__all__ = [
+    "FirstLayerDisplay",
+    "LossCurveDisplay",
+    "PiecewiseLinearEncoder",
+    "ScratchMLPClassifier",
+    "all_blas_threads",
+    "make_tabular_pipeline",
+]
 __version__ = "0.1.0"

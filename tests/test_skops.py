@@ -1,11 +1,14 @@
 """skops: models that are loaded without running whatever code a file brings along."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from estimators import default_mlp as mlp
 from numpy.testing import assert_array_equal
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+
+from skscratch import make_tabular_pipeline
 
 skops_io = pytest.importorskip("skops.io", reason="skops is not installed")
 
@@ -69,6 +72,21 @@ def test_in_a_pipeline():
     model = make_pipeline(StandardScaler(), mlp()).fit(X, y)
     loaded = skops_io.loads(skops_io.dumps(model), trusted=TRUSTED)
     assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
+
+
+def test_a_tabular_pipeline():
+    X, y = make_data()
+    frame = (
+        pd.DataFrame(X).assign(sign=np.where(X[:, 1] > 0, "plus", "minus")).set_axis(list("abcde"), axis=1)
+    )
+    model = make_tabular_pipeline(mlp()).fit(frame, y)
+    names = ("category_columns", "number_columns", "to_floats", "to_strings")
+    trusted = ["skscratch.piecewise_linear.PiecewiseLinearEncoder"]
+    trusted = sorted([*TRUSTED, *trusted, *(f"skscratch.tabular.{name}" for name in names)])
+    data = skops_io.dumps(model)
+    assert skops_io.get_untrusted_types(data=data) == trusted
+    loaded = skops_io.loads(data, trusted=trusted)
+    assert_array_equal(loaded.predict_proba(frame), model.predict_proba(frame))
 
 
 def test_nothing_is_loaded_without_trust():

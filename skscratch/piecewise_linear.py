@@ -1,0 +1,230 @@
+"""PiecewiseLinearEncoder: a number becomes several, its positions in the bins between knots.
+
+    x            a value of one column
+    b_0..b_T     the knots of the column in rising order: smallest value, quantiles, largest value
+    u(x; a, b)   the position of x between a and b
+    z            the scaled value
+    e_t          the scaled position in bin t, for t = 1..T
+    s_z, s_e     scales, such that z has the variance 1/2, and e_1..e_T together
+
+    u(x; a, b) = (clip(x, a, b) - a) / (b - a)
+    z          = (u(x; b_0, b_T) - mean) / s_z
+    e_t        = (u(x; b_(t-1), b_t) - mean_t) / s_e
+
+A weighted sum of e_1..e_T can be any function of x that is linear between neighbouring knots and constant
+beyond the outer ones. So one layer can say "between 3 and 5", for which z alone needs several hidden units.
+The positions are those of Gorishniy, Rubachev & Babenko, "On embeddings for numerical features in tabular
+deep learning", 2022, section 3.1, but constant outside the training range, centred and scaled. z is the
+position in a single bin from the first knot to the last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from numbers import Integral
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
+
+
+class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
+    """Encode each number as its scaled value and its positions in the bins between knots.
+
+    To learn a jagged effect of a single column, a network needs many hidden units. On these columns the same
+    effect is a weighted sum.
+
+    Missing values are replaced by the median. If a column has some in the training set, another column marks
+    them. Values outside the training range, infinite ones too, count as the nearest value inside.
+
+    Parameters
+    ----------
+    n_knots : int or "auto", default="auto"
+        Number of knots of a column: its smallest and largest value, and quantiles between them. Knots that
+        coincide are merged. With fewer than 3 knots, there is only the scaled value. "auto" is the cube root
+        of the number of rows, at most 16, and at most 256 divided by the number of columns. Columns with
+        fewer than 5 distinct values are then only scaled.
+    dtype : dtype, default=numpy.float32
+        Type of the encoded columns.
+
+    Attributes
+    ----------
+    knots_ : list of ndarray
+        The knots of each column.
+    median_ : ndarray of shape (n_features,)
+        What replaces missing values.
+    marks_missing_ : ndarray of bool of shape (n_features,)
+        Whether a column marks the missing values of this one.
+    mean_ : ndarray of shape (n_features_out,)
+        What is subtracted from each position.
+    scale_ : ndarray of shape (n_features_out,)
+        What each centred position is divided by.
+    n_features_in_ : int
+        Number of columns.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns, if X had them.
+
+    See Also
+    --------
+    make_tabular_pipeline : A pipeline that encodes all columns of a table.
+    sklearn.preprocessing.SplineTransformer : Smoother functions of each column.
+    sklearn.preprocessing.KBinsDiscretizer : Functions that are constant in each bin.
+
+    References
+    ----------
+    Gorishniy, Rubachev & Babenko, "On embeddings for numerical features in tabular deep learning", 2022.
+
+    Examples
+    --------
+    >>> from skscratch import PiecewiseLinearEncoder
+    >>> X = [[0.0], [1.0], [2.0], [3.0], [8.0]]
+    >>> encoder = PiecewiseLinearEncoder(n_knots=3).fit(X)
+    >>> encoder.knots_
+    [array([0., 2., 8.])]
+    >>> encoder.get_feature_names_out(["age"])
+    array(['age', 'age_bin1', 'age_bin2'], dtype=object)
+    """
+
+    _parameter_constraints: dict = {
+        "n_knots": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
+        "dtype": "no_validation",
+    }
+
+    _doc_link_module = "skscratch"
+    _doc_link_template = (
+        "https://skscratch.readthedocs.io/en/stable/generated/skscratch.{estimator_name}.html"
+    )
+
+    knots_: list[NDArray]
+    median_: NDArray
+    marks_missing_: NDArray
+    mean_: NDArray
+    scale_: NDArray
+
+    def __init__(self, *, n_knots: int | str = "auto", dtype: DTypeLike = np.float32) -> None:
+        self.n_knots = n_knots
+        self.dtype = dtype
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: ArrayLike, y: Any = None) -> Self:
+        """Find the knots of each column, and the means and scales of the positions.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The training set; NaN is missing.
+        y : object, default=None
+            Ignored.
+
+        Returns
+        -------
+        PiecewiseLinearEncoder
+            The fitted encoder.
+        """
+        X = self._read(X, reset=True)
+        self.marks_missing_ = np.isnan(X).any(axis=0)
+        finite = [x[np.isfinite(x)].astype(np.float64) for x in X.T]
+        self.median_ = np.array([np.median(x) if len(x) else 0.0 for x in finite])
+        n_knots = auto_n_knots(*X.shape) if self.n_knots == "auto" else int(self.n_knots)
+        self.knots_ = [self._choose_knots(x, n_knots) if len(x) else np.zeros(2) for x in finite]
+        means, scales = zip(*map(_mean_and_scale, self._blocks(X)), strict=True)
+        self.mean_, self.scale_ = np.concatenate(means), np.concatenate(scales)
+        return self
+
+    def transform(self, X: ArrayLike) -> NDArray:
+        """Encode each column.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows to encode; NaN is missing.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features_out)
+            The encoded columns.
+        """
+        check_is_fitted(self)
+        X = self._read(X, reset=False)
+        encoded = np.empty((len(X), len(self.mean_)), self.dtype)
+        end = 0
+        for u in self._blocks(X):
+            start, end = end, end + u.shape[1]
+            encoded[:, start:end] = (u - self.mean_[start:end]) / self.scale_[start:end]
+        return encoded
+
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray:
+        """Return the names of the encoded columns.
+
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+            Names of the columns of X; None takes ``feature_names_in_``, or "x0", "x1", ... without it.
+
+        Returns
+        -------
+        ndarray of str objects
+            Such as "age", "age_bin1", "age_bin2", "age_missing".
+        """
+        check_is_fitted(self)
+        names: list[str] = []
+        given = _check_feature_names_in(self, input_features)
+        for name, knots, marks in zip(given, self.knots_, self.marks_missing_, strict=True):
+            names.append(name)
+            names += [f"{name}_bin{t}" for t in range(1, len(knots)) if len(knots) > 2]
+            names += [f"{name}_missing"] * bool(marks)
+        return np.asarray(names, dtype=object)
+
+    def _read(self, X: ArrayLike, *, reset: bool) -> NDArray:
+        """Return X as an array of floats."""
+        return validate_data(self, X, reset=reset, dtype=(np.float64, np.float32), ensure_all_finite=False)
+
+    def _choose_knots(self, x: NDArray, n_knots: int) -> NDArray:
+        """Return the smallest and the largest value and quantiles between them; or all values, if few."""
+        values = np.unique(x)
+        if n_knots < 3 or (self.n_knots == "auto" and len(values) < 5):
+            return values[[0, -1]]
+        if len(values) <= n_knots:
+            return values
+        # "nearest", since a quantile between two values could be one that the column never takes.
+        return np.unique(np.quantile(x, np.linspace(0, 1, n_knots), method="nearest"))
+
+    def _blocks(self, X: NDArray) -> Iterator[NDArray]:
+        """Yield each column's positions: within its range, within its bins, and whether it is missing."""
+        for x, knots, median, marks in zip(X.T, self.knots_, self.median_, self.marks_missing_, strict=True):
+            is_missing = np.isnan(x)
+            x = np.where(is_missing, median, x)
+            yield _positions(x, knots[[0, -1]])
+            if len(knots) > 2:
+                yield _positions(x, knots)
+            if marks:
+                yield is_missing[:, np.newaxis]
+
+    def __sklearn_tags__(self) -> Any:
+        """Return what the encoder can do."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
+
+def auto_n_knots(n_samples: int, n_features: int) -> int:
+    """n^(1/3), as the number of bins of a histogram; but at most 16, and about 256 columns in all."""
+    return min(int(np.cbrt(n_samples)), 16, 256 // n_features)
+
+
+def _positions(x: NDArray, knots: NDArray) -> NDArray:
+    """u(x; b_(t-1), b_t), a column for each t; 0 if there is a single value."""
+    lower, upper = knots[:-1], knots[1:]
+    return (np.clip(x[:, np.newaxis], lower, upper) - lower) / np.where(lower < upper, upper - lower, 1)
+
+
+def _mean_and_scale(u: NDArray) -> tuple[NDArray, NDArray]:
+    """Return the means of the columns, and s: divided by it, their variances sum to 1/2."""
+    if u.dtype == bool:  # what marks missing values stays 0 and 1
+        return np.zeros(1), np.ones(1)
+    s = np.sqrt(2 * u.var(axis=0).sum()) or 1.0
+    return u.mean(axis=0), np.full(u.shape[1], s)

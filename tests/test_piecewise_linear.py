@@ -1,0 +1,168 @@
+"""The encoding of numbers by their positions between knots."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.linear_model import LinearRegression
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import check_estimator
+
+from skscratch import PiecewiseLinearEncoder
+
+RNG = np.random.default_rng(0)
+SKEWED = RNG.lognormal(size=(300, 1))
+NAN, INF = np.nan, np.inf
+
+
+def encode(train, *tests, **params):
+    """Return the encoded rows to fit on, or others, in float64."""
+    encoder = PiecewiseLinearEncoder(dtype=np.float64, **params).fit(np.reshape(train, (-1, 1)))
+    encoded = [encoder.transform(np.reshape(rows, (-1, 1))) for rows in tests or [train]]
+    return encoded[0] if len(encoded) == 1 else encoded
+
+
+@pytest.mark.parametrize("params", [{}, {"n_knots": 0}, {"n_knots": 5, "dtype": np.float64}], ids=str)
+def test_every_check_of_scikit_learn_passes_but_one_that_is_skipped(params):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        results = check_estimator(PiecewiseLinearEncoder(**params), on_fail=None, on_skip=None)
+    assert len(results) > 40
+    not_passed = {result["check_name"] for result in results if result["status"] != "passed"}
+    assert not_passed <= {"check_array_api_input"}
+
+
+# Within the training range
+
+
+def test_the_columns_are_the_scaled_value_and_positions_by_interpolation():
+    encoder = PiecewiseLinearEncoder(n_knots=6, dtype=np.float64).fit(SKEWED)
+    (knots,) = encoder.knots_
+    assert_array_equal(knots, np.quantile(SKEWED, [0, 0.2, 0.4, 0.6, 0.8, 1], method="nearest"))
+    new = RNG.uniform(0, SKEWED.max(), size=(50, 1))
+    positions, of_new = (
+        np.column_stack([np.interp(x[:, 0], knots[t : t + 2], [0, 1]) for t in range(5)])
+        for x in (SKEWED, new)
+    )
+    bins = (of_new - positions.mean(axis=0)) / np.sqrt(positions.var(axis=0).sum())
+    z = StandardScaler().fit(SKEWED).transform(new)
+    assert_allclose(encoder.transform(new), np.hstack([z, bins]) / np.sqrt(2), atol=1e-12)
+
+
+def test_the_scaled_value_and_all_positions_together_have_the_same_variance():
+    encoded = encode(SKEWED, n_knots=9)
+    assert encoded.shape == (300, 9)
+    assert_allclose(encoded.mean(axis=0), 0, atol=1e-12)
+    assert_allclose(encoded[:, 0].var(), 0.5)
+    assert_allclose(encoded[:, 1:].var(axis=0).sum(), 0.5)
+
+
+def test_a_weighted_sum_is_any_function_that_is_linear_between_the_knots():
+    encoder = PiecewiseLinearEncoder(n_knots=8).fit(SKEWED)
+    jagged = np.interp(SKEWED[:, 0], encoder.knots_[0], [0, 5, -3, 2, 2, 9, -9, 1])
+    encoded = encoder.transform(SKEWED)
+    assert LinearRegression().fit(encoded, jagged).score(encoded, jagged) > 1 - 1e-9
+    assert LinearRegression().fit(SKEWED, jagged).score(SKEWED, jagged) < 0.5
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "n_features", "n_knots"),
+    [(26, 1, 2), (27, 1, 3), (999, 3, 9), (1000, 3, 10), (5000, 16, 16), (5000, 17, 15), (5000, 99, 2)],
+)
+def test_the_number_of_knots_grows_with_the_rows_and_falls_with_the_columns(n_samples, n_features, n_knots):
+    X = RNG.normal(size=(n_samples, n_features))
+    X[:, 0] = np.arange(n_samples) % 5
+    encoder = PiecewiseLinearEncoder().fit(X)
+    assert [len(knots) for knots in encoder.knots_[1:]] == [n_knots] * (n_features - 1)
+    assert len(encoder.knots_[0]) == min(n_knots, 5)
+
+
+def test_a_column_of_less_than_five_values_is_only_scaled_by_default():
+    few = np.arange(200).reshape(-1, 1) % 4
+    assert PiecewiseLinearEncoder().fit_transform(few).shape[1] == 1
+    assert PiecewiseLinearEncoder(n_knots=4).fit_transform(few).shape[1] == 4
+
+
+def test_knots_that_coincide_are_merged():
+    zeros = np.r_[np.zeros(80), np.arange(1, 21)].reshape(-1, 1)
+    assert_array_equal(PiecewiseLinearEncoder(n_knots=11).fit(zeros).knots_[0], [0, 10, 20])
+
+
+def test_a_column_of_few_values_has_a_knot_at_each():
+    grades = RNG.choice([1, 2, 3, 5], p=[0.02, 0.9, 0.06, 0.02], size=(200, 1))
+    assert_array_equal(PiecewiseLinearEncoder(n_knots=4).fit(grades).knots_[0], [1, 2, 3, 5])
+
+
+def test_the_type_of_the_output_is_that_of_the_parameter():
+    for X in (SKEWED, SKEWED.astype(np.float32), (10 * SKEWED).astype(int)):
+        assert PiecewiseLinearEncoder().fit_transform(X).dtype == np.float32
+        assert PiecewiseLinearEncoder(dtype="float64").fit_transform(X).dtype == np.float64
+
+
+# Outside of it
+
+
+@pytest.mark.parametrize("n_knots", [0, 5])
+def test_values_outside_the_training_range_count_as_its_ends(n_knots):
+    ends, beyond = encode(SKEWED, [SKEWED.min(), SKEWED.max()] * 2, [-9, 99, -INF, INF], n_knots=n_knots)
+    assert_array_equal(beyond, ends)
+
+
+def test_infinite_training_values_count_as_the_largest_finite_one():
+    with_infinite = np.r_[SKEWED[:, 0], INF, -INF]
+    encoder = PiecewiseLinearEncoder(n_knots=5).fit(with_infinite.reshape(-1, 1))
+    assert_array_equal(encoder.knots_[0], PiecewiseLinearEncoder(n_knots=5).fit(SKEWED).knots_[0])
+    assert encoder.median_ == np.median(SKEWED)
+    clipped = np.r_[SKEWED[:, 0], SKEWED.max(), SKEWED.min()].reshape(-1, 1)
+    z = StandardScaler().fit_transform(clipped)[:, 0] / np.sqrt(2)
+    assert_allclose(encode(with_infinite, n_knots=5)[:, 0], z, atol=1e-12)
+
+
+def test_huge_values_neither_overflow_nor_warn():
+    huge = np.r_[SKEWED[:, 0], 1.7e308]
+    assert np.isfinite(encode(huge, n_knots=5)).all()
+    # The rest can still be told apart by the positions between quantiles.
+    assert np.ptp(encode(huge, SKEWED, n_knots=5)[:, 1]) > 0.1
+
+
+# Missing values
+
+
+def test_missing_values_become_the_median_and_are_marked():
+    encoded, median = encode([NAN, 1, 2, 3, 9], [NAN, 2.5], [2.5, 2.5], n_knots=3)
+    assert encoded.shape[1] == 4
+    assert_array_equal(encoded[:, :3], median[:, :3])
+    assert_array_equal(encoded[:, 3], [1, 0])
+
+
+def test_values_that_are_missing_only_at_prediction_become_the_median():
+    missing, median = encode([1, 2, 3, 9], [NAN], [2.5], n_knots=3)
+    assert_array_equal(missing, median)
+
+
+@pytest.mark.parametrize("column", [[7, 7, 7], [NAN, NAN, NAN], [INF, INF, NAN], [INF, -INF, INF]], ids=str)
+def test_a_column_without_two_finite_values_becomes_zeros(column):
+    new = encode(column, [7, 8, -INF])
+    assert_array_equal(new[:, 0], 0)
+    assert new.shape[1] == 1 + np.isnan(column).any()
+    assert np.isfinite(new).all()
+
+
+# Names
+
+
+def test_names_of_the_columns():
+    frame = pd.DataFrame({"age": [1.0, 2, 3, 4, NAN], "sex": [0, 1, 0, 1, 1], "pay": [3.0, 1, 4, 1, 5]})
+    encoder = PiecewiseLinearEncoder(n_knots=3).set_output(transform="pandas")
+    expected = ["age", "age_bin1", "age_bin2", "age_missing", "sex", "pay", "pay_bin1", "pay_bin2"]
+    assert encoder.fit_transform(frame).columns.tolist() == expected
+    assert encoder.get_feature_names_out().tolist() == expected
+    assert PiecewiseLinearEncoder().fit([[0.0], [1.0]]).get_feature_names_out().tolist() == ["x0"]
+
+
+def test_bad_numbers_of_knots_are_an_error():
+    for n_knots in (-1, 2.5, "many", None):
+        with pytest.raises(ValueError, match="n_knots"):
+            PiecewiseLinearEncoder(n_knots=n_knots).fit(SKEWED)
