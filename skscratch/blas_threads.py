@@ -27,11 +27,9 @@ from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
-# Products below FEW multiply-adds run on one thread anyway: BLAS spreads only larger ones.
+# A call whose rows times parameters are fewer than FEW has no product that BLAS would spread, and skips the
+# limit. MANY multiply-adds in the largest product of a step are too many for one thread.
 FEW, MANY = 2**13, 2**26
-# A call that predicts many rows counts as if they came in batches of this size at most, so the threads, and
-# with them the bits, do not depend on how many rows come together.
-ROWS_TO_PREDICT = 256
 
 _uses_all_threads = ContextVar("_uses_all_threads", default=False)
 
@@ -43,7 +41,7 @@ def all_blas_threads() -> Iterator[None]:
     By default, a network whose products are small trains and predicts on one BLAS thread, since several
     threads are slow as soon as another program runs. If the machine is yours alone, several may be faster.
     The results can then depend on the number of threads, in the last digits. It applies to the current Python
-    thread.
+    thread, and not to the workers of ``n_jobs``.
 
     Examples
     --------
@@ -60,26 +58,19 @@ def all_blas_threads() -> Iterator[None]:
         _uses_all_threads.reset(token)
 
 
-def threads_to_train(
-    sizes: Sequence[int], batch_size: int, *, sparse: bool = False
+def threads_for(
+    sizes: Sequence[int], n_rows: int, batch_size: int, *, sparse: bool = False
 ) -> AbstractContextManager[Any]:
-    """Return the context in which a network of these sizes trains on batches.
+    """Return the context in which a network of these sizes processes n_rows, batch by batch.
 
-    The largest product of a step decides: a layer's weights with a batch, or all parameters with themselves
-    (their norm). Sparse rows are multiplied without BLAS.
+    Sparse rows are multiplied without BLAS, so the products of the first layer do not count.
     """
     layers = [(m + 1) * n for m, n in zip(sizes[:-1], sizes[1:], strict=True)]
-    products = [batch_size * n_weights for n_weights in (layers[1:] if sparse else layers)]
-    largest = max([sum(layers), *products])
-    is_small = FEW < largest <= MANY
+    # Alpha selection multiplies rows by rows.
+    is_tiny = n_rows * max(n_rows, sum(layers)) <= FEW
+    largest_product = batch_size * max(layers[1:] if sparse else layers, default=0)
+    is_small = not is_tiny and largest_product <= MANY
     return _OneThread() if is_small and not _uses_all_threads.get() else nullcontext()
-
-
-def threads_to_predict(
-    sizes: Sequence[int], n_rows: int, *, sparse: bool = False
-) -> AbstractContextManager[Any]:
-    """Return the context in which a network of these sizes predicts."""
-    return threads_to_train(sizes, min(n_rows, ROWS_TO_PREDICT), sparse=sparse)
 
 
 class _OneThread:
@@ -144,7 +135,7 @@ class _Library:
 
     def __init__(self, controller: Any) -> None:
         self._controller = controller
-        self._is_per_thread: bool | None = None  # not known until a number is set
+        self._is_per_thread = controller.internal_api == "mkl" or _threading_layer(controller) == "openmp"
         self._holds: dict[int | None, _Hold] = {}
 
     def limit(self, holder: _OneThread) -> None:
@@ -155,56 +146,51 @@ class _Library:
             hold.number = number
             hold.holders.add(holder)
             self._set(1)
-            if self._is_per_thread is None:
-                self._learn_scope(holder)
         elif scope in self._holds:
             self._holds[scope].holders.add(holder)
 
     def release(self, holder: _OneThread) -> None:
         """Remove the holder; the last one gives back the user's number."""
         scope = self._scope(holder)
-        if scope not in self._holds:
+        if scope in self._holds:
+            self._holds[scope].holders.discard(holder)
+            self._give_back_if_free(scope)
+
+    def _give_back_if_free(self, scope: int | None) -> None:
+        if self._holds[scope].holders:
             return
-        hold = self._holds[scope]
-        hold.holders.discard(holder)
-        if not hold.holders:
-            # A number other than 1 was set by the user in the meantime.
-            if self._controller.num_threads == 1:
-                self._set(hold.number)
-            del self._holds[scope]
+        # A number other than 1 was set by the user in the meantime.
+        if self._controller.num_threads == 1:
+            self._set(self._holds[scope].number)
+        del self._holds[scope]
 
     def forget_other_threads(self) -> None:
         """Remove the holders in other Python threads."""
         here = threading.get_ident()
-        holders = [holder for hold in self._holds.values() for holder in hold.holders]
-        for holder in holders:
-            if holder.thread != here and self._is_per_thread:
-                self._holds.pop(holder.thread, None)
-            elif holder.thread != here:
-                self.release(holder)
+        for scope, hold in list(self._holds.items()):
+            hold.holders = {holder for holder in hold.holders if holder.thread == here}
+            if scope in (None, here):
+                self._give_back_if_free(scope)
+            else:
+                del self._holds[scope]
 
     def _scope(self, holder: _OneThread) -> int | None:
         """Return the Python thread to which a limit applies; None if it applies to all."""
         return holder.thread if self._is_per_thread else None
 
-    def _learn_scope(self, holder: _OneThread) -> None:
-        """Learn whether the 1 that the first holder has set applies to another Python thread, too."""
-        seen: list[int] = []
-        thread = threading.Thread(target=lambda: seen.append(self._controller.num_threads))
-        thread.start()
-        thread.join()
-        if seen == [1]:
-            self._is_per_thread = False
-        else:
-            self._holds, self._is_per_thread = {holder.thread: self._holds[None]}, True
-
     def _set(self, number: int) -> None:
-        # From threadpoolctl 3.8 on, only the Python thread in control can set the number of OpenBLAS, so that
-        # threads do not fight over it. The calls here agree with each other, so each takes control.
+        # From threadpoolctl 3.8 on, only the Python thread in control can set the number of OpenBLAS. That is
+        # the user's thread if it is inside threadpool_limits. Control is taken and left, since a limit that
+        # another thread cannot set would be missing there.
         clear = getattr(self._controller, "clear_controlling_thread", _no_thread_controls)
         clear(force=True)
         self._controller.set_num_threads(number)
         clear(force=True)
+
+
+def _threading_layer(controller: Any) -> str | None:
+    """Return what the library makes threads with; some libraries do not say."""
+    return getattr(controller, "threading_layer", None)
 
 
 def _no_thread_controls(force: bool) -> None:

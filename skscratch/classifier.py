@@ -16,7 +16,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .activations import ACTIVATIONS
-from .blas_threads import threads_to_predict, threads_to_train
+from .blas_threads import threads_for
 from .callbacks import (
     Callback,
     CallbackList,
@@ -48,7 +48,7 @@ from .network import Layers, Network, check_finite, flat_parameters
 from .prediction import predict_activations, predict_logits
 from .rows import Rows, check_weights
 from .scoring import ValidationScore
-from .settings import rows_per_batch
+from .settings import LARGEST_AUTO_BATCH, rows_per_batch
 from .stopping import Originals
 from .targets import CheckedTarget, ClassEncoding, ClassWeight, Targets
 from .training_state import TrainingState
@@ -540,7 +540,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         X = read_X(self, X)
         n_hidden = len(self._sizes) - 2
         check_hidden_layer(layer, n_hidden)
-        with threads_to_predict(self._sizes, X.shape[0], sparse=sp.issparse(X)):
+        with self._threads_to_predict(X):
             return predict_activations(self._network(), X, layer)
 
     def to_sklearn(self) -> MLPClassifier:
@@ -687,7 +687,14 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         (n_global_rows,) = self._communicator.sum(rows.n_rows)
         batch_size = min(rows_per_batch(self.batch_size, n_global_rows), n_global_rows)
         share = -(-batch_size * rows.n_rows // n_global_rows)
-        return threads_to_train(self._sizes, share, sparse=sp.issparse(rows.X))
+        return threads_for(self._sizes, rows.n_rows, share, sparse=sp.issparse(rows.X))
+
+    def _threads_to_predict(self, X: Any) -> AbstractContextManager[Any]:
+        """Return the context to predict in. Any number of rows counts as one batch of the same size.
+
+        So the threads, and the bits of a row's answer, do not depend on how many rows come together.
+        """
+        return threads_for(self._sizes, X.shape[0], LARGEST_AUTO_BATCH, sparse=sp.issparse(X))
 
     def _start(self, X: Any, encoding: ClassEncoding) -> tuple[Network, TrainingState, Originals]:
         """Return a new network with initial weights, and the state of a training run that has not begun."""
@@ -877,7 +884,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
 
     def _logits(self, X: Any) -> NDArray:
         X = read_X(self, X)
-        with threads_to_predict(self._sizes, X.shape[0], sparse=sp.issparse(X)):
+        with self._threads_to_predict(X):
             return predict_logits(self._network(), X)
 
     def _probabilities(self, X: Any) -> NDArray:

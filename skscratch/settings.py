@@ -34,6 +34,7 @@ from .schedules import Schedule, make_schedule, schedule_class
 from .stopping import Patience, StoppingRule
 from .training_state import TrainingState
 
+SMALLEST_AUTO_BATCH, LARGEST_AUTO_BATCH = 32, 256  # rows
 FEWEST_REFIT_EPOCHS = 3  # fewer are too few to anneal the rate
 FEWEST_EPOCHS_TO_SELECT_ALPHA = 12  # with fewer, the network has learned little by that time
 
@@ -170,7 +171,9 @@ def _constant_if_too_short(learning_rate: Any, n_epochs: int) -> Any:
 
 def rows_per_batch(batch_size: Any, n_rows: int) -> int:
     """Return the batch size; "auto" is n_rows / 64, at least 32 and at most 256."""
-    return min(max(32, n_rows // 64), 256) if batch_size == "auto" else int(batch_size)
+    if batch_size != "auto":
+        return int(batch_size)
+    return min(max(SMALLEST_AUTO_BATCH, n_rows // 64), LARGEST_AUTO_BATCH)
 
 
 def number_of_epochs(max_iter: Any, solver: str, learning_rate: Any, n_batches: int) -> int:
