@@ -87,7 +87,8 @@ class Fit:
         Given a validation set, returns a function that scores the current parameters on it, or None if the
         loss is monitored.
     originals : sequence of (array, original) pairs
-        Where arrays of the network and of the state were copied from, if they were.
+        Arrays of the network or of the state, each with the one from which it was copied; empty for a new
+        network.
     """
 
     def __init__(
@@ -146,7 +147,7 @@ class Fit:
 
     def _refit(self, rows: Rows, n_epochs: int) -> _Phase:
         """Train on all rows, including the validation set, from the best epoch."""
-        self._originals = ()
+        self._originals = ()  # the network has been trained since it was copied
         self._state.begin_refit()
         rows, _ = weigh_classes(self._params.class_weight, self._encoding, rows, None, self._communicator)
         return self._train(Settings.for_refit(self._params, self._count(rows), n_epochs), rows, n_epochs)

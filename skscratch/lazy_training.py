@@ -23,6 +23,7 @@ symbol    shape            meaning
 J         (k,)             features that a batch touches, in ascending order
 W, V      (n_0, n_1)       W[0], the weights of the first layer, and its part of the velocity
 W_J, V_J  (k, n_1)         their rows for the features J
+rest      (n_rest,)        b[0] and all later layers, which take part in every step
 t         integer          number of steps made in this epoch
 since     (n_0,)           for each feature, the step up to which its rows of W and V are current
 power     (4, t_max + 1)   the four entries of A^0, A^1, ...
@@ -66,8 +67,8 @@ def expected_features(X: sp.csr_array, batch_size: int) -> float:
 
     A feature that f of n rows have is missing from a batch of B rows with probability (1 - f / n)^B, about.
     """
-    n_rows, n_features = X.shape
-    f = np.minimum(np.bincount(X.indices, minlength=n_features), n_rows)
+    n_rows, f = X.shape[0], np.bincount(X.indices)
+    f = np.minimum(f[f > 0], n_rows)  # most features may not occur at all
     return float(np.sum(1 - (1 - f / n_rows) ** batch_size))
 
 
@@ -110,7 +111,7 @@ class LazyRows:
         self._catch_up(W_J, V_J, self._t - self._since[J])
 
     def put(self, J: NDArray, W_J: NDArray, V_J: NDArray) -> None:
-        """Put back rows that have made the present step, and begin the next step."""
+        """Put back rows after a step, which is then complete."""
         self._t += 1
         self._W[J], self._V[J], self._since[J] = W_J, V_J, self._t
 
@@ -157,8 +158,9 @@ class LazyTrainer(Trainer):
         self._buffers = self._make_buffers(0)
 
     def _pass_over_rows(self) -> float:
+        """Pass over the rows with the powers of this epoch and the rest in the buffers."""
         self._rows.begin_epoch(self._powers())
-        for buffer, rest in zip(self._buffers, self._rest, strict=False):
+        for buffer, rest in zip(self._buffers[:2], self._rest, strict=True):
             np.copyto(buffer[-len(rest) :], rest)
         return super()._pass_over_rows()
 
@@ -177,19 +179,19 @@ class LazyTrainer(Trainer):
         network = Network(sizes, self.objective.network.activations, theta)
         W_J, V_J = network.layers.W[0], Layers(velocity, sizes).W[0]
         self._rows.take(J, W_J, V_J)
-        objective = Objective(network, self.objective.loss, self.objective.alpha)
-        objective.gradient = gradient
+        objective = Objective(network, self.objective.loss, self.objective.alpha, gradient)
         objective.data_gradient(batch)
         self.update(objective, self.optimizer.with_velocity(velocity))
         self._rows.put(J, W_J, V_J)
 
     def _finish_pass(self) -> None:
+        """Catch up all rows, and put the rest back."""
         self._rows.catch_up()
-        for buffer, rest in zip(self._buffers, self._rest, strict=False):
+        for buffer, rest in zip(self._buffers[:2], self._rest, strict=True):
             np.copyto(rest, buffer[-len(rest) :])
 
     def _touched(self, x: sp.csr_array) -> NDArray:
-        """Return J."""
+        """Return J, the features of the batch in ascending order."""
         self._is_touched[x.indices] = True
         J = np.flatnonzero(self._is_touched)
         self._is_touched[J] = False

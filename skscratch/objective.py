@@ -71,16 +71,18 @@ class Objective:
         Loss of each example, and the probabilities.
     alpha : float
         Strength of the penalty.
+    gradient : ndarray of shape (n_parameters,), default=None
+        A buffer for the gradient; None makes one.
     """
 
-    def __init__(self, network: Network, loss: Loss, alpha: float) -> None:
-        self.network, self.loss, self.alpha = network, loss, alpha
+    def __init__(self, network: Network, loss: Loss, alpha: float, gradient: NDArray | None = None) -> None:
+        self.network, self.loss, self.alpha, self._buffer = network, loss, alpha, gradient
         self._ones = loss.summing_matrix(network.sizes[-1], network.theta.dtype)
 
     @cached_property
     def gradient(self) -> NDArray:
         """The gradient, laid out like theta."""
-        return np.empty_like(self.network.theta)
+        return np.empty_like(self.network.theta) if self._buffer is None else self._buffer
 
     @cached_property
     def _layers(self) -> Layers:

@@ -94,9 +94,9 @@ class BestCheckpoint:
 class Checkpoint:
     """The parameters and the state before an epoch; ``restore`` goes back to them.
 
-    ``save`` is called before an epoch and ``discard`` after it. Arrays are copied into the same buffers every
-    time. An interrupt in ``save`` may leave these half filled, but then theta and the state are still those
-    before the epoch, so ``restore`` leaves them as they are.
+    ``save`` is called before an epoch and ``discard`` when it is complete. Arrays are copied into the same
+    buffers every time. An interrupt in ``save`` may leave these half filled, but then theta and the state are
+    still those before the epoch, so ``restore`` leaves them as they are.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ class Checkpoint:
             copy = self._copies[i]
             if copy is None and original is not None:
                 self._copies[i] = original
-            elif copy is None or copy is original:
+            elif copy is None or copy is original:  # an original is never written to
                 self._copies[i] = array.copy()
             else:
                 np.copyto(copy, array)

@@ -128,6 +128,7 @@ class Trainer:
         return record
 
     def _pass_over_rows(self) -> float:
+        """Make a step for each batch; return the mean loss before each step, plus the penalty."""
         batches, loss = self.batches, self.objective.loss
         penalty, total = self.objective.penalty(), 0.0
         order = batches.random_order(self.state.rng) if self.shuffle else None
@@ -141,8 +142,8 @@ class Trainer:
         return batches.mean(total) + penalty
 
     def _finish_pass(self) -> None:
+        """Make the steps for which only other processes have rows left."""
         while self.batches.communicator.average_gradient(self.objective.gradient, 0):
-            # This process has no rows left in this epoch, but another one has.
             self.update(self.objective, self.optimizer)
 
     def step(self, batch: Batch) -> None:
@@ -152,8 +153,11 @@ class Trainer:
         self.update(self.objective, self.optimizer)
 
     def update(self, objective: Objective, optimizer: Optimizer) -> None:
-        """Update the parameters, given the gradient of the data term."""
-        # Only the data term is clipped, so alpha means the same with and without a limit.
+        """Update the objective's parameters, given the gradient of its data term.
+
+        Usually these are the trainer's objective and optimizer. A lazy step has its own.
+        """
+        # The penalty is added after clipping, so the limit does not weaken it.
         if self.max_grad_norm is not None:
             clip_to_norm(objective.gradient, self.max_grad_norm)
         optimizer.step(objective.pieces_with_penalty())

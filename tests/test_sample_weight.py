@@ -227,6 +227,7 @@ def test_automatic_alpha_is_one_constant_over_the_number_of_rows_whatever_they_w
     np.testing.assert_allclose(constants, constants[0], rtol=1e-8)
 
 
+@pytest.mark.filterwarnings("ignore:.*alpha=1000 is far too strong:sklearn.exceptions.ConvergenceWarning")
 def test_biases_are_not_penalised():
     X, y = data("multiclass")
     params = {"learning_rate_init": 0.5, "batch_size": 48, "max_iter": 300, "hidden_layer_sizes": ()}

@@ -26,6 +26,7 @@ EXCLUDED = {
     "test_n_iter_no_change_inf": f"{PRIVATE}: the same counter",
     "test_mlp_partial_fit_after_fit": "wants an error for early_stopping=True in partial_fit, none here",
     "test_warm_start": f"{WORDING}, in test_warm_start.py",
+    "test_verbose_sgd": f"{WORDING}, in test_warnings.py",
     "test_early_stopping_stratified": f"{WORDING}, in test_early_stopping.py",
     "test_lbfgs_regression": REGRESSION,
     "test_lbfgs_regression_maxfun": REGRESSION,
