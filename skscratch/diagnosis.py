@@ -19,7 +19,7 @@ from .training_state import INITIAL_PRIOR_PRECISION, TrainingState
 
 REMEDY = "Scale the features (StandardScaler), or lower learning_rate_init or max_grad_norm."
 UNSCALED_ABOVE = 30  # standardised features exceed it only in extreme outliers
-HARDLY_BETTER = 0.8  # of the loss at zero logits
+HARDLY_BETTER, LITTLE_BETTER = 0.8, 0.5  # of the loss of guessing
 EPOCHS_TO_LEARN = 10
 # An alpha of so many times the largest that is ever selected, and a rate of the usual one divided by so much,
 # explain that nothing is learned.
@@ -57,7 +57,7 @@ def diagnose(
     if result.stop_reason in (StopReason.DIVERGED, StopReason.VALIDATION_DIVERGED):
         return Diagnosis(
             f"Training diverged in epoch {state.epoch + 1}: the loss or a parameter became infinite or NaN. "
-            f"The parameters after {kept} are kept. {REMEDY}"
+            f"The parameters after {kept} are kept. {_remedy(settings, objective)}"
         )
     if result.stop_reason is StopReason.INTERRUPTED:
         return Diagnosis(
@@ -80,7 +80,7 @@ def _bad_result(
     if len(result.records) > 1 and last > 2 * first:
         return (
             f"Training diverged: the loss rose from {first:.3g} in the first epoch to {last:.3g} in epoch "
-            f"{state.epoch}. {REMEDY}"
+            f"{state.epoch}. {_remedy(settings, objective)}"
         )
     # L-BFGS may need a few iterations only to find that all weights are best near zero.
     enough = len(result.records) >= EPOCHS_TO_LEARN or not settings.minibatches
@@ -91,18 +91,31 @@ def _bad_result(
 def _unscaled(
     result: TrainingResult, state: TrainingState, objective: Objective, batches: Batches
 ) -> str | None:
-    """Return the warning if the network learned hardly anything and X has large values."""
+    """Return the warning if the network learned little and X has large values."""
     at_zero = objective.loss_at_zero_logits()
-    if len(result.records) < EPOCHS_TO_LEARN or result.records[-1].loss <= HARDLY_BETTER * at_zero:
+    if len(result.records) < EPOCHS_TO_LEARN or result.records[-1].loss <= LITTLE_BETTER * at_zero:
         return None
     # data_loss is collective: every process must call it, so max_abs, which differs, is tested afterwards.
     loss = objective.data_loss(batches)
-    if loss <= HARDLY_BETTER * at_zero or (span := batches.rows.max_abs) <= UNSCALED_ABOVE:
+    if loss <= LITTLE_BETTER * at_zero or (span := batches.rows.max_abs) <= UNSCALED_ABOVE:
         return None
+    verdict = "is hardly better than guessing" if loss > HARDLY_BETTER * at_zero else "has learned little"
     return (
-        f"After epoch {state.epoch}, the network is hardly better than guessing (loss {loss:.3g}; guessing "
-        f"gives {at_zero:.3g}). The largest absolute feature value is {span:.3g}. {REMEDY}"
+        f"After epoch {state.epoch}, the network {verdict} (loss {loss:.3g}; guessing gives {at_zero:.3g}). "
+        f"The largest absolute feature value is {span:.3g}. {REMEDY}"
     )
+
+
+def _remedy(settings: Settings, objective: Objective) -> str:
+    """Return the advice after divergence."""
+    eta, alpha = settings.learning_rate_init, objective.alpha
+    # A step multiplies weights by about 1 - eta alpha, so from a little above 1 they grow from step to step.
+    if eta * alpha > 1:
+        return (
+            f"alpha={alpha:g} times the learning rate {eta:g} is above 1, so the penalty itself makes the "
+            "weights grow. Lower alpha."
+        )
+    return REMEDY
 
 
 def _explained(

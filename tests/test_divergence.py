@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from estimators import data, mlp, parameters
-from sklearn.datasets import load_breast_cancer
+from sklearn.datasets import load_breast_cancer, load_wine
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 
@@ -251,6 +251,23 @@ def test_features_too_wide_to_learn_from_are_named(activation, factor):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         clf.fit(StandardScaler().fit_transform(X), y)
+
+
+def test_on_features_too_wide_little_learning_is_named_too():
+    X, y = load_wine(return_X_y=True)
+    clf = ScratchMLPClassifier(random_state=0)
+    with pytest.warns(ConvergenceWarning, match=r"learned little.*guessing gives 1\.1.*1\.68e\+03"):
+        clf.fit(X, y)
+    assert clf.score(X, y) < 0.75
+
+
+def test_a_penalty_that_diverges_by_itself_is_named():
+    X, y = data()
+    clf = ScratchMLPClassifier(alpha=10, random_state=0)
+    with pytest.warns(
+        ConvergenceWarning, match=r"diverged.*alpha=10 times the learning rate 0\.2 is above 1"
+    ):
+        clf.fit(X, y)
 
 
 def test_the_defaults_units_survive_features_too_wide():
