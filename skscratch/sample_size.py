@@ -8,8 +8,8 @@ count no row twice. Let D be the number of distinct rows seen so far. After each
 
 If every call has the same rows, D does not change, and N is that of ``fit``.
 
-A call with few rows makes small steps of the data, but a whole step of the penalty. So the penalty of n < 32
-rows is n / 32 times c / N: in the long run, it pulls on the weights as with batches of 32 rows.
+A call with few rows makes a small step of the data, but a whole step of the penalty. So if the effective size
+n of the call is below 32, alpha is n / 32 times c / N: in the long run, the penalty pulls as with 32 rows a step.
 
 D is estimated from a sketch, the k smallest hashes of all rows (Bar-Yossef et al. 2002). Hashes are uniform
 between 0 and 1. If the k-th smallest is h, about (k - 1) / h distinct rows have been hashed. The estimate is
@@ -19,7 +19,7 @@ exact up to k - 1 rows; beyond that its standard error is 9 %.
 symbol shape         meaning
 ====== ============= ==============================================================
 N      number        effective sample size of all rows seen so far
-n      number        number of rows in this call, over all processes
+n      number        effective sample size of the rows in this call
 D      number        number of distinct rows, estimated, over all processes
 sketch (k,) or less  the smallest hashes of the rows of this process, in their order
 ====== ============= ==============================================================
@@ -50,7 +50,7 @@ def sample_size(state: TrainingState, batches: Batches) -> float:
 
 def alpha_from_precision(c: float, N: float, batches: Batches) -> float:
     """Return alpha = c / N * min(1, n / 32)."""
-    return c / N * min(1.0, batches.n_global_rows / FULL_STEP)
+    return c / N * min(1.0, batches.effective_size / FULL_STEP)
 
 
 def merge(sketch: NDArray, new: NDArray) -> NDArray:

@@ -14,8 +14,8 @@ parameter="auto"       "one_cycle", "cosine" or a function  other schedules     
 ``batch_size``         n / 64, from 32 to 256               the same
 ====================== ==================================== =================== ========
 
-N is the effective sample size, n the number of training rows. In partial_fit, N covers all calls so far. With
-less than 32 rows, alpha is multiplied by n / 32.
+N is the effective sample size, n the number of training rows. In partial_fit, N covers all calls so far. If
+the effective size of a fit or a call is below 32, alpha is multiplied by that over 32.
 """
 
 from __future__ import annotations

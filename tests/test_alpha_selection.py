@@ -222,7 +222,7 @@ def test_the_precision_is_the_textbooks(kind, weighted):
     assert LOWEST < expected < HIGHEST
     assert state.prior_precision == pytest.approx(expected, rel=1e-5)
     N = textbook.effective_size(counts)
-    assert objective.alpha == pytest.approx(expected / N * full_step(23), rel=1e-5)
+    assert objective.alpha == pytest.approx(expected / N * full_step(N), rel=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -238,7 +238,7 @@ def test_copies_are_left_out_together_as_in_the_textbook(kind):
     assert LOWEST < expected < HIGHEST
     assert state.prior_precision == pytest.approx(expected, rel=1e-5)
     N = textbook.effective_size(k)
-    assert objective.alpha == pytest.approx(expected / N * full_step(rows.n_rows), rel=1e-5)
+    assert objective.alpha == pytest.approx(expected / N * full_step(N), rel=1e-5)
     # That is what weights in the place of copies come to.
     assert expected == pytest.approx(textbook.precision(twin, X, Y, k, 3.0), rel=1e-5)
 

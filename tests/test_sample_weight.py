@@ -216,7 +216,7 @@ def test_loss_contains_the_class_weights():
 
 def test_automatic_alpha_is_one_constant_over_the_number_of_rows_whatever_they_weigh():
     constants = []
-    for n, weight, batch_size in [(48, None, 8), (48, None, 48), (48, 2.5, 8), (30, None, 7)]:
+    for n, weight, batch_size in [(48, None, 8), (48, None, 48), (48, 2.5, 8), (33, None, 7)]:
         X, y = data("multiclass", n=n)
         w = None if weight is None else np.full(n, weight)
         clf = mlp(alpha="auto", batch_size=batch_size, learning_rate_init=1e-300, max_iter=1)

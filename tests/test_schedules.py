@@ -232,7 +232,7 @@ def test_the_optimizer_gets_the_rate_and_the_momentum_of_every_epoch(schedule, m
 
     def note(schedule, epoch):
         eta = begin_epoch(schedule, epoch)
-        seen.append((eta, trainer.optimizer._mu.item()))
+        seen.append((eta, trainer.optimizer.mu.item()))
         return eta
 
     monkeypatch.setattr(trainer.optimizer, "begin_epoch", note)
