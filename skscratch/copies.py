@@ -64,7 +64,7 @@ def hashes(X: Any, codes: NDArray, index: NDArray) -> NDArray:
 
     It does not depend on the other rows, and is the same in every process.
     """
-    table = codes.reshape(len(codes), -1)
+    table = codes if codes.ndim == 2 else codes[:, np.newaxis]
     sums = np.stack([_sums(X, index), table @ np.sqrt(np.arange(1.0, table.shape[1] + 1))])
     bits = sums.view(np.uint64)  # of float64
     with np.errstate(over="ignore"):
