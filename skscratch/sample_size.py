@@ -8,9 +8,9 @@ count no row twice. Let D be the number of distinct rows seen so far. After each
 
 If every call has the same rows, D does not change, and N is that of ``fit``.
 
-A call with few rows makes a small step of the data, but a whole step of the penalty. So if the effective size
-n of the call is below 32, alpha is n / 32 times c / N. In the long run, the penalty then pulls as with 32 rows
-in each step.
+A call with few rows makes a small step of the data, but a whole step of the penalty. So if the effective
+size n of the call is below 32, alpha is n / 32 times c / N. In the long run, the penalty then pulls as with
+32 rows in each step.
 
 D is estimated from a sketch, the k smallest hashes of all rows (Bar-Yossef et al. 2002). Hashes are uniform
 between 0 and 1. If the k-th smallest is h, about (k - 1) / h distinct rows have been hashed. The estimate is
