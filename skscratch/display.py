@@ -294,33 +294,29 @@ class LossCurveDisplay:
         axes = {"training": ax, "validation": ax} | self._right_axes(learning_rate)
         self.score_ax_, self.learning_rate_ax_ = axes.get("score"), axes.get("learning rate")
         for i, (name, curves) in enumerate(self.curves.items()):
-            self.lines_[name] = {}
+            self.lines_[name] = lines = {}
             for quantity, curve in curves.items(learning_rate=learning_rate):
                 style = {"color": self._color(i, quantity), "linestyle": STYLES[quantity]}
                 # A line through a single point is invisible.
                 style |= {"marker": "."} if len(curve) == 1 else {}
                 (line,) = axes[quantity].plot(curves.epochs(curve), curve, **(style | (line_kw or {})))
-                self.lines_[name][quantity] = line
-            if curves.alpha_epoch:
-                self.lines_[name][SELECTED] = self._mark_selection(curves.alpha_epoch)
-            if best := curves.best_point():
-                quantity, value = best
-                (dot,) = axes[quantity].plot(
-                    curves.best_epoch,
-                    value,
-                    marker="o",
-                    linestyle="none",
-                    color=self.lines_[name][quantity].get_color(),
-                )
-                self.lines_[name]["best epoch"] = dot
+                lines[quantity] = line
+            self._mark_epochs(curves, axes, lines)
         ax.set(xlabel="epoch", ylabel="loss")
         ax.xaxis.get_major_locator().set_params(integer=True)
         self._add_legend(topmost=list(axes.values())[-1], room_below=new_figure)
         return self
 
-    def _mark_selection(self, epoch: int) -> Any:
-        """Draw a line between the last epoch with the old alpha and the first one with the new."""
-        return self.ax_.axvline(epoch + 0.5, color="0.6", linewidth=0.8, zorder=0)
+    def _mark_epochs(self, curves: TrainingCurves, axes: dict[str, Any], lines: dict[str, Any]) -> None:
+        """Mark the selection of alpha and the best epoch, where there are any, and add the marks to lines."""
+        if curves.alpha_epoch:
+            # Between the last epoch with the old alpha and the first one with the new.
+            lines[SELECTED] = self.ax_.axvline(curves.alpha_epoch + 0.5, color="0.6", linewidth=0.8, zorder=0)
+        if best := curves.best_point():
+            quantity, value = best
+            color = lines[quantity].get_color()
+            (dot,) = axes[quantity].plot(curves.best_epoch, value, marker="o", linestyle="none", color=color)
+            lines["best epoch"] = dot
 
     def _right_axes(self, learning_rate: bool) -> dict[str, Any]:
         """Return the axes on the right: one for scores and, further out, one for learning rates."""

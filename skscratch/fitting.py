@@ -31,6 +31,7 @@ from .losses import LOSSES
 from .network import Network
 from .objective import Objective
 from .rows import Rows, split_off_validation, weigh_classes
+from .schedules import Schedule
 from .settings import Settings
 from .stopping import Originals
 from .targets import ClassEncoding
@@ -175,9 +176,19 @@ class Fit:
             evaluate = evaluation.evaluate if evaluation else None
             return _Phase(settings, objective, batches, lbfgs.run(n_epochs, self._callbacks, evaluate))
         schedule = settings.make_schedule(state)
+        trainer = self._make_trainer(settings, objective, batches, schedule)
+        rules = settings.make_stopping_rules(schedule)
+        result = trainer.run(n_epochs, rules, evaluation, self._callbacks)
+        return _Phase(settings, objective, batches, result)
+
+    def _make_trainer(
+        self, settings: Settings, objective: Objective, batches: Batches, schedule: Schedule
+    ) -> Trainer:
+        """Return a trainer, which is lazy where that is faster."""
+        params, state = self._params, self._state
         optimizer = settings.make_optimizer(objective, state)
-        make_trainer = LazyTrainer if is_worthwhile(batches, optimizer) else Trainer
-        trainer = make_trainer(
+        make = LazyTrainer if is_worthwhile(batches, optimizer) else Trainer
+        return make(
             objective,
             optimizer,
             schedule,
@@ -189,9 +200,6 @@ class Fit:
             originals=self._originals,
             phase=settings.phase,
         )
-        rules = settings.make_stopping_rules(schedule)
-        result = trainer.run(n_epochs, rules, evaluation, self._callbacks)
-        return _Phase(settings, objective, batches, result)
 
     def _alpha_selection(self, settings: Settings) -> AlphaSelection | None:
         epoch = settings.alpha_selection_epoch
