@@ -5,14 +5,20 @@
     u(x; a, b)   the position of x between a and b
     z            the scaled value
     e_t          the scaled position in bin t, for t = 1..T
-    s_z, s_e     scales, such that z has the variance 1/2, and e_1..e_T together
+    h_t          in a column of few values, instead: the scaled closeness to knot t, for t = 0..T
+    s_z, s_e     scales, such that z has the variance 1/2, and e_1..e_T (or h_0..h_T) together
 
     u(x; a, b) = (clip(x, a, b) - a) / (b - a)
     z          = (u(x; b_0, b_T) - mean) / s_z
     e_t        = (u(x; b_(t-1), b_t) - mean_t) / s_e
+    h_t        = (u(x; b_(t-1), b_t) - u(x; b_t, b_(t+1)) - mean_t) / s_e
 
 A weighted sum of e_1..e_T can be any function of x that is linear between neighbouring knots and constant
 beyond the outer ones. So one layer can say "between 3 and 5", for which z alone needs several hidden units.
+A weighted sum of h_0..h_T can be the same functions. If the column only takes the values b_0..b_T, then h_t
+is 1 at b_t and 0 at the others, before it is centred and scaled. So an integer that stands for a category has
+a weight of its own for each value. (In h_0, u(x; b_(-1), b_0) is 1, and in h_T, u(x; b_T, b_(T+1)) is 0.)
+
 The positions are those of Gorishniy, Rubachev & Babenko, "On embeddings for numerical features in tabular
 deep learning", 2022, section 3.1, but constant outside the training range, centred and scaled. z is the
 position in a single bin from the first knot to the last.
@@ -30,12 +36,20 @@ from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
+# With n_knots="auto"
+MOST_KNOTS = 16
+MOST_COLUMNS = 256  # of the encoded table, more or less
+ROWS_PER_VALUE = 10  # on average, in a column of few values
+
 
 class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
     """Encode each number as its scaled value and its positions in the bins between knots.
 
     To learn a jagged effect of a single column, a network needs many hidden units. On these columns the same
     effect is a weighted sum.
+
+    A column of few values, such as an integer that stands for a category, has a column for each value
+    instead of bins: 1 at this value, 0 at the others, and linear between two of them.
 
     Missing values are replaced by the median. If a column has some in the training set, another column marks
     them. Values outside the training range, infinite ones too, count as the nearest value inside.
@@ -44,9 +58,10 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
     ----------
     n_knots : int or "auto", default="auto"
         Number of knots of a column: its smallest and largest value, and quantiles between them. Knots that
-        coincide are merged. With fewer than 3 knots, there is only the scaled value. "auto" is the cube root
-        of the number of rows, at most 16, and at most 256 divided by the number of columns. Columns with
-        fewer than 5 distinct values are then only scaled.
+        coincide are merged. With fewer than 3 knots, there is only the scaled value. A column of at most
+        n_knots values has few values. "auto" is the cube root of the number of rows; a column then has few
+        values if each occurs ten times on average. Both numbers are at most 16, and at most 256 divided by
+        the number of columns.
     dtype : dtype, default=numpy.float32
         Type of the encoded columns.
 
@@ -54,6 +69,8 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
     ----------
     knots_ : list of ndarray
         The knots of each column.
+    has_few_values_ : ndarray of bool of shape (n_features,)
+        Whether a column has a column for each value.
     median_ : ndarray of shape (n_features,)
         What replaces missing values.
     marks_missing_ : ndarray of bool of shape (n_features,)
@@ -99,6 +116,7 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
     )
 
     knots_: list[NDArray]
+    has_few_values_: NDArray
     median_: NDArray
     marks_missing_: NDArray
     mean_: NDArray
@@ -128,8 +146,12 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         self.marks_missing_ = np.isnan(X).any(axis=0)
         finite = [x[np.isfinite(x)].astype(np.float64) for x in X.T]
         self.median_ = np.array([np.median(x) if len(x) else 0.0 for x in finite])
-        n_knots = auto_n_knots(*X.shape) if self.n_knots == "auto" else int(self.n_knots)
-        self.knots_ = [self._choose_knots(x, n_knots) if len(x) else np.zeros(2) for x in finite]
+        n_knots, few = self._resolve(*X.shape)
+        self.has_few_values_ = np.array([2 < len(np.unique(x)) <= few for x in finite])
+        self.knots_ = [
+            np.unique(x) if has_few else choose_knots(x, n_knots)
+            for x, has_few in zip(finite, self.has_few_values_, strict=True)
+        ]
         means, scales = zip(*map(_mean_and_scale, self._blocks(X)), strict=True)
         self.mean_, self.scale_ = np.concatenate(means), np.concatenate(scales)
         return self
@@ -172,9 +194,13 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         names: list[str] = []
         given = _check_feature_names_in(self, input_features)
-        for name, knots, marks in zip(given, self.knots_, self.marks_missing_, strict=True):
+        columns = zip(given, self.knots_, self.has_few_values_, self.marks_missing_, strict=True)
+        for name, knots, has_few, marks in columns:
             names.append(name)
-            names += [f"{name}_bin{t}" for t in range(1, len(knots)) if len(knots) > 2]
+            if has_few:
+                names += [f"{name}_{value:g}" for value in knots]
+            elif len(knots) > 2:
+                names += [f"{name}_bin{t}" for t in range(1, len(knots))]
             names += [f"{name}_missing"] * bool(marks)
         return np.asarray(names, dtype=object)
 
@@ -182,23 +208,26 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         """Return X as an array of floats."""
         return validate_data(self, X, reset=reset, dtype=(np.float64, np.float32), ensure_all_finite=False)
 
-    def _choose_knots(self, x: NDArray, n_knots: int) -> NDArray:
-        """Return the smallest and the largest value and quantiles between them; or all values, if few."""
-        values = np.unique(x)
-        if n_knots < 3 or (self.n_knots == "auto" and len(values) < 5):
-            return values[[0, -1]]
-        if len(values) <= n_knots:
-            return values
-        # "nearest", since a quantile between two values could be one that the column never takes.
-        return np.unique(np.quantile(x, np.linspace(0, 1, n_knots), method="nearest"))
+    def _resolve(self, n_samples: int, n_features: int) -> tuple[int, int]:
+        """Return the number of knots, and the largest number of values that are few."""
+        if self.n_knots != "auto":
+            n_knots = few = int(self.n_knots)
+        else:
+            most = min(MOST_KNOTS, MOST_COLUMNS // n_features)
+            # n^(1/3), as the number of bins of a histogram.
+            n_knots, few = min(int(np.cbrt(n_samples)), most), min(n_samples // ROWS_PER_VALUE, most)
+        return (n_knots, few) if n_knots > 2 else (2, 2)
 
     def _blocks(self, X: NDArray) -> Iterator[NDArray]:
-        """Yield each column's positions: within its range, within its bins, and whether it is missing."""
-        for x, knots, median, marks in zip(X.T, self.knots_, self.median_, self.marks_missing_, strict=True):
+        """Yield each column's positions in its range, in its bins or near its values, and what is missing."""
+        columns = zip(X.T, self.knots_, self.has_few_values_, self.median_, self.marks_missing_, strict=True)
+        for x, knots, has_few, median, marks in columns:
             is_missing = np.isnan(x)
             x = np.where(is_missing, median, x)
             yield _positions(x, knots[[0, -1]])
-            if len(knots) > 2:
+            if has_few:
+                yield _closeness(x, knots)
+            elif len(knots) > 2:
                 yield _positions(x, knots)
             if marks:
                 yield is_missing[:, np.newaxis]
@@ -211,15 +240,27 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         return tags
 
 
-def auto_n_knots(n_samples: int, n_features: int) -> int:
-    """n^(1/3), as the number of bins of a histogram; but at most 16, and about 256 columns in all."""
-    return min(int(np.cbrt(n_samples)), 16, 256 // n_features)
+def choose_knots(x: NDArray, n_knots: int) -> NDArray:
+    """Return the smallest and the largest value of a column and quantiles between them."""
+    if not len(x):
+        return np.zeros(2)
+    if n_knots < 3:
+        return np.array([x.min(), x.max()])
+    # "nearest", since a quantile between two values could be one that the column never takes.
+    return np.unique(np.quantile(x, np.linspace(0, 1, n_knots), method="nearest"))
 
 
 def _positions(x: NDArray, knots: NDArray) -> NDArray:
     """u(x; b_(t-1), b_t), a column for each t; 0 if there is a single value."""
     lower, upper = knots[:-1], knots[1:]
     return (np.clip(x[:, np.newaxis], lower, upper) - lower) / np.where(lower < upper, upper - lower, 1)
+
+
+def _closeness(x: NDArray, knots: NDArray) -> NDArray:
+    """u(x; b_(t-1), b_t) - u(x; b_t, b_(t+1)), a column for each t: 1 at knot t and 0 at all others."""
+    u = np.pad(_positions(x, knots), ((0, 0), (1, 1)))
+    u[:, 0] = 1
+    return u[:, :-1] - u[:, 1:]
 
 
 def _mean_and_scale(u: NDArray) -> tuple[NDArray, NDArray]:

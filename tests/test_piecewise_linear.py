@@ -1,4 +1,4 @@
-"""The encoding of numbers by their positions between knots."""
+"""The encoding of numbers by their positions between knots, or by their values."""
 
 import warnings
 
@@ -73,26 +73,13 @@ def test_a_weighted_sum_is_any_function_that_is_linear_between_the_knots():
 )
 def test_the_number_of_knots_grows_with_the_rows_and_falls_with_the_columns(n_samples, n_features, n_knots):
     X = RNG.normal(size=(n_samples, n_features))
-    X[:, 0] = np.arange(n_samples) % 5
     encoder = PiecewiseLinearEncoder().fit(X)
-    assert [len(knots) for knots in encoder.knots_[1:]] == [n_knots] * (n_features - 1)
-    assert len(encoder.knots_[0]) == min(n_knots, 5)
-
-
-def test_a_column_of_less_than_five_values_is_only_scaled_by_default():
-    few = np.arange(200).reshape(-1, 1) % 4
-    assert PiecewiseLinearEncoder().fit_transform(few).shape[1] == 1
-    assert PiecewiseLinearEncoder(n_knots=4).fit_transform(few).shape[1] == 4
+    assert [len(knots) for knots in encoder.knots_] == [n_knots] * n_features
 
 
 def test_knots_that_coincide_are_merged():
     zeros = np.r_[np.zeros(80), np.arange(1, 21)].reshape(-1, 1)
     assert_array_equal(PiecewiseLinearEncoder(n_knots=11).fit(zeros).knots_[0], [0, 10, 20])
-
-
-def test_a_column_of_few_values_has_a_knot_at_each():
-    grades = RNG.choice([1, 2, 3, 5], p=[0.02, 0.9, 0.06, 0.02], size=(200, 1))
-    assert_array_equal(PiecewiseLinearEncoder(n_knots=4).fit(grades).knots_[0], [1, 2, 3, 5])
 
 
 def test_the_type_of_the_output_is_that_of_the_parameter():
@@ -101,7 +88,48 @@ def test_the_type_of_the_output_is_that_of_the_parameter():
         assert PiecewiseLinearEncoder(dtype="float64").fit_transform(X).dtype == np.float64
 
 
-# Outside of it
+# Columns of few values
+
+
+GRADES = np.repeat([1.0, 2, 3, 5], [4, 180, 12, 4])
+
+
+@pytest.mark.parametrize("n_knots", [4, "auto"])
+def test_a_column_of_few_values_has_a_column_for_each(n_knots):
+    encoder = PiecewiseLinearEncoder(n_knots=n_knots, dtype=np.float64).fit(GRADES.reshape(-1, 1))
+    assert_array_equal(encoder.knots_[0], [1, 2, 3, 5])
+    one_hot = (GRADES[:, np.newaxis] == [1, 2, 3, 5]).astype(float)
+    columns = (one_hot - one_hot.mean(axis=0)) / np.sqrt(one_hot.var(axis=0).sum())
+    z = StandardScaler().fit_transform(GRADES[:, np.newaxis])
+    expected = np.hstack([z, columns]) / np.sqrt(2)
+    assert_allclose(encoder.transform(GRADES[:, np.newaxis]), expected, atol=1e-12)
+
+
+def test_between_two_of_the_values_it_is_linear():
+    two, three, between, five, beyond = encode(GRADES, [2, 3, 4, 5, 6], n_knots=4)
+    assert_allclose(between, (three + five) / 2)
+    assert_array_equal(beyond, five)
+    assert not np.allclose(two, three)
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "n_features", "most"),
+    [(26, 1, 0), (27, 1, 0), (30, 1, 3), (100, 1, 10), (170, 1, 16), (5000, 1, 16), (5000, 20, 12)],
+)
+def test_how_many_values_are_few_by_default(n_samples, n_features, most):
+    for n_values in range(3, 20):
+        X = RNG.normal(size=(n_samples, n_features))
+        X[:, 0] = np.arange(n_samples) % n_values
+        encoder = PiecewiseLinearEncoder().fit(X)
+        assert encoder.has_few_values_[0] == (n_values <= most)
+        assert not encoder.has_few_values_[1:].any()
+
+
+def test_two_values_are_only_scaled():
+    assert PiecewiseLinearEncoder().fit_transform(np.arange(200).reshape(-1, 1) % 2).shape[1] == 1
+
+
+# Outside of the training range
 
 
 @pytest.mark.parametrize("n_knots", [0, 5])
@@ -154,9 +182,9 @@ def test_a_column_without_two_finite_values_becomes_zeros(column):
 
 
 def test_names_of_the_columns():
-    frame = pd.DataFrame({"age": [1.0, 2, 3, 4, NAN], "sex": [0, 1, 0, 1, 1], "pay": [3.0, 1, 4, 1, 5]})
+    frame = pd.DataFrame({"age": [1.0, 2, 3, 4, NAN], "sex": [0, 1, 0, 1, 1], "pay": [3.0, 1, 2.5, 1, 1]})
     encoder = PiecewiseLinearEncoder(n_knots=3).set_output(transform="pandas")
-    expected = ["age", "age_bin1", "age_bin2", "age_missing", "sex", "pay", "pay_bin1", "pay_bin2"]
+    expected = ["age", "age_bin1", "age_bin2", "age_missing", "sex", "pay", "pay_1", "pay_2.5", "pay_3"]
     assert encoder.fit_transform(frame).columns.tolist() == expected
     assert encoder.get_feature_names_out().tolist() == expected
     assert PiecewiseLinearEncoder().fit([[0.0], [1.0]]).get_feature_names_out().tolist() == ["x0"]
