@@ -1,13 +1,15 @@
 """Train the same networks with skscratch, scikit-learn, PyTorch and JAX, side by side.
 
     python benchmarks/compare.py [--rounds 5] [--limit 60] [--workloads NAME,NAME]
-                                 [--threads 1|all|both] [--busy N] [--data FOLDER] [--markdown FILE]
+                                 [--threads 1|all|both] [--busy N] [--data FOLDER]
+                                 [--results FILE] [--markdown FILE] [--figure FILE]
+    python benchmarks/compare.py --from FILE [--markdown FILE] [--figure FILE]
 
 For each workload, every tool trains once to warm up (JAX compiles here) and then once per round, in
 turns, so a busy moment of the machine affects all of them. The results are ratios of two times of the
-same round; the table shows their medians and quartiles. The final loss on the training rows stands
-beside each ratio. All tools take the same number of steps. Their losses differ because each draws its
-own initial weights and order of rows, and because scikit-learn's initial weights are smaller.
+same round; the report has their medians and quartiles, and the final loss on the training rows. All tools
+take the same number of steps. Their losses differ because each draws its own initial weights and order of
+rows, and because scikit-learn's initial weights are smaller.
 
 Each setting of the threads runs in its own process. With one thread, environment variables limit BLAS
 and OpenMP before they load, and the process is bound to one core, since JAX obeys no other limit. The
@@ -17,6 +19,9 @@ threads lose most. The report names the load.
 
 `--busy N` adds a table for a busy machine: all threads, while N other processes do nothing but count.
 It takes a tenth of the epochs, since some tools take thirty times as long there.
+
+`--results` saves what the report needs as JSON, and `--from` makes the report and the chart from such a file
+without measuring anything.
 """
 
 from __future__ import annotations
@@ -28,6 +33,7 @@ import importlib.util
 import json
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -39,8 +45,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from peers import ALL_THREADS, ONE_THREAD, OURS, TOOLS, LeftOut, check_dtype, cross_entropy
-from report import markdown
+import numpy as np
+from chart import draw
+from peers import ALL_THREADS, ONE_THREAD, OURS, OURS_ABOVE, TOOLS, LeftOut, check_dtype, cross_entropy
+from report import markdown, setting_of
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_info
 from workloads import WORKLOADS, Workload
@@ -74,35 +82,63 @@ def main() -> None:
         result = measure(arguments)
         arguments.measure.write_text(json.dumps(result))
         return
-    settings = ["all", "1"] if arguments.threads == "both" else [arguments.threads]
-    results = [run_in_child(setting, 0) for setting in settings]
-    if arguments.busy:
-        with other_processes(arguments.busy):
-            results.append(run_in_child("all", arguments.busy))
+    results = measure_all(arguments) if arguments.source is None else arguments.source
     text = markdown(results)
     print(text)
+    if arguments.results is not None:
+        arguments.results.write_text(as_json(results), encoding="utf-8")
     if arguments.markdown is not None:
         arguments.markdown.write_text(text, encoding="utf-8")
+    if arguments.figure is not None:
+        draw(results[0], setting_of(results[0]), arguments.figure)
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__.split("\n")[0],
-        epilog="Workloads: " + ", ".join(workload.name for workload in WORKLOADS),
+        epilog="Workloads: " + "; ".join(f"{workload.name} ({workload.title})" for workload in WORKLOADS),
     )
-    parser.add_argument("--rounds", type=int, default=5, help="timed runs of every tool")
+    _add_what_to_measure(parser)
     parser.add_argument(
+        "--from",
+        dest="source",
+        type=_results,
+        metavar="FILE",
+        help="report these results, which --results saved; measures nothing",
+    )
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="file to write the tables to")
+    parser.add_argument("--figure", type=Path, metavar="FILE", help="file to draw the chart in")
+    parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.source is not None:
+        _refuse_measuring(parser, arguments)
+    if arguments.figure is not None and not importlib.util.find_spec("matplotlib"):
+        parser.error("--figure needs matplotlib, which is not installed; python -m pip install matplotlib")
+    return arguments
+
+
+def _add_what_to_measure(parser: argparse.ArgumentParser) -> None:
+    """Add the options that have no effect with --from."""
+    group = parser.add_argument_group("what is measured")
+    group.add_argument("--rounds", type=int, default=5, help="timed runs of every tool")
+    group.add_argument(
         "--limit", type=float, default=60, help="seconds after which a workload has no next round"
     )
-    parser.add_argument(
+    group.add_argument(
         "--workloads", type=_names, default=list(WORKLOADS), help="names, with commas; default all"
     )
-    parser.add_argument("--threads", choices=["1", "all", "both"], default="both")
-    parser.add_argument("--busy", type=int, default=0, metavar="N", help="add a table with N busy processes")
-    parser.add_argument("--data", type=Path, help="folder with MNIST's IDX files, plain or gzip")
-    parser.add_argument("--markdown", type=Path, help="file to write the tables to")
-    parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
-    return parser.parse_args()
+    group.add_argument("--threads", choices=["1", "all", "both"], default="both")
+    group.add_argument("--busy", type=int, default=0, metavar="N", help="add a table with N busy processes")
+    group.add_argument("--data", type=Path, help="folder with MNIST's IDX files, plain or gzip")
+    group.add_argument("--results", type=Path, metavar="FILE", help="JSON file to save the results in")
+
+
+def _refuse_measuring(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
+    """End with an error if --from stands beside an option that says what to measure."""
+    names = ["rounds", "limit", "workloads", "threads", "busy", "data", "results"]
+    given = [f"--{name}" for name in names if getattr(arguments, name) != parser.get_default(name)]
+    if given:
+        parser.error(f"--from measures nothing, so {', '.join(given)} has no effect; leave it out")
 
 
 def _names(text: str) -> list[Workload]:
@@ -113,6 +149,30 @@ def _names(text: str) -> list[Workload]:
             f"unknown workloads {', '.join(unknown)}; there are {', '.join(known)}"
         )
     return [known[name] for name in text.split(",")]
+
+
+def _results(path: str) -> list[dict[str, Any]]:
+    """Read what --results saved."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"{error}; it must be a file that --results saved") from error
+
+
+def as_json(results: list[dict[str, Any]]) -> str:
+    """Return the results as JSON, with every list of numbers on one line."""
+    text = json.dumps(results, ensure_ascii=False, indent=1)
+    return re.sub(r"\[[^][{}]*\]", lambda match: " ".join(match[0].split()), text) + "\n"
+
+
+def measure_all(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Measure every setting of the threads that was asked for."""
+    settings = ["1", "all"] if arguments.threads == "both" else [arguments.threads]
+    results = [run_in_child(setting, 0) for setting in settings]
+    if arguments.busy:
+        with other_processes(arguments.busy):
+            results.append(run_in_child("all", arguments.busy))
+    return results
 
 
 def run_in_child(setting: str, busy: int) -> dict[str, Any]:
@@ -210,13 +270,24 @@ def measure_workload(
     print(f"{workload.name}: {mine:.4g} ms per {workload.unit}", file=sys.stderr, flush=True)
     return {
         "title": workload.title,
-        "dtype": workload.dtype,
         "unit": workload.unit,
-        "count": count,
-        "seconds": seconds,
-        "losses": losses,
+        "seconds": significant(statistics.median(seconds[OURS]) / count),
+        "ratios": {tool: quartiles(seconds, tool) for tool in seconds if tool != OURS},
+        "losses": {tool: significant(loss) for tool, loss in losses.items() if loss is not None},
         "left_out": left_out,
     }
+
+
+def quartiles(seconds: dict[str, list[float]], tool: str) -> list[float]:
+    """Return the quartiles of a tool's time over ours, or of ours over that of the tools in OURS_ABOVE."""
+    mine, other = np.array(seconds[OURS]), np.array(seconds[tool])
+    ratios = mine / other if tool in OURS_ABOVE else other / mine
+    return [significant(ratio) for ratio in np.percentile(ratios, [25, 50, 75])]
+
+
+def significant(value: float) -> float:
+    """Round to five significant digits, more than any table shows."""
+    return float(f"{value:.5g}")
 
 
 def time_one(run: Callable[[], Any], clock: Clock) -> float:
@@ -264,7 +335,8 @@ def _thread_pools() -> list[str]:
     for pool in threadpool_info():
         library = Path(pool["filepath"]).name.split(".")[0].split("-")[0]
         kernel = f", {pool['architecture']} kernels" if "architecture" in pool else ""
-        pools.append(f"{library} ({pool['num_threads']} threads{kernel})")
+        n = pool["num_threads"]
+        pools.append(f"{library} ({n} thread{'s' if n != 1 else ''}{kernel})")
     return sorted(set(pools))
 
 

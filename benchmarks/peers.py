@@ -454,6 +454,8 @@ def predict_products(problem: Problem) -> Callable[[], None]:
 
 OURS, ADAM, FLOOR = "skscratch", "adam", "products"
 ONE_THREAD, ALL_THREADS = "skscratch on one thread", "skscratch on all threads"
+# Our own time is divided by the time of these; the time of all others is divided by ours.
+OURS_ABOVE = (FLOOR, ONE_THREAD)
 
 # What is timed, by kind of workload and by tool.
 TOOLS: dict[str, dict[str, Callable[[Problem], Callable[[], Any]]]] = {

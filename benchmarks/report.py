@@ -1,125 +1,65 @@
-"""Tables of the comparison, and its goals."""
+"""The report of the comparison: tables of medians, goals, and the details behind them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
+from goals import GOALS
 from peers import ADAM, ALL_THREADS, FLOOR, ONE_THREAD, OURS
-from workloads import WORKLOADS
-
-STEPS = [w.name for w in WORKLOADS if w.unit == "step"]
-SMALLEST = ["clusters", "digits-32"]
-SPARSE = ["sparse", "text", "text-200000"]
 
 COLUMNS = {
-    OURS: "skscratch",
     "scikit-learn": "scikit-learn",
     "PyTorch": "PyTorch",
     "JAX": "JAX",
     "TensorFlow": "TensorFlow",
-    FLOOR: "skscratch ÷ matrix products alone",
-    ADAM: "Adam ÷ SGD",
-    ONE_THREAD: "skscratch ÷ itself on one thread",
-    ALL_THREADS: "all threads ÷ skscratch",
+    FLOOR: "skscratch / products",
+    ADAM: "Adam / SGD",
 }
-# In these columns our own time is divided by the other.
-OURS_ABOVE = (FLOOR, ONE_THREAD)
+MORE_COLUMNS = {
+    ONE_THREAD: "skscratch / one thread",
+    ALL_THREADS: "all threads / skscratch",
+}
+GOAL_COLUMNS = ["goal", "result", "worst ratio", "where"]
 
-NOTES = """\
-The column of skscratch is its time. The columns of the other tools say how many times as long they
-took; below 1, they are faster. Each entry is the median ratio over the rounds, with the quartiles in
-brackets. After the semicolon is the final cross-entropy on the training rows (for predict_proba, on the
-predicted rows). All tools take the same number of steps; their losses differ because each draws its own
-initial weights and order of rows, and because scikit-learn's initial weights are smaller. The matrix
-products alone are `np.dot(..., out=)`: forward, weight gradient, input gradient. Adam ÷ SGD compares
-skscratch with itself. Where a column says "on one thread", BLAS was held to one thread by threadpoolctl;
-"all threads" is skscratch inside `all_blas_threads()`.
+NOTE = """\
+The column "skscratch, ms" is its time in milliseconds: of one training step or, in the last rows, of the
+whole call. The columns of the other libraries are their time divided by that of skscratch: above 1 they are
+slower, below 1 faster. JAX is compiled. "skscratch / products" divides a step of skscratch by its matrix
+products alone, and "Adam / SGD" a step with Adam by a step with SGD. All ratios are medians. The data are
+float32 unless the row says float64. What is empty was not measured.
+"""
+
+GOALS_NOTE = """\
+The worst ratio is the median ratio that misses the goal most, or that meets it with the smallest margin.
+"""
+
+DETAILS_NOTE = """\
+The quartiles are those of the ratios over the rounds. A single number means that the rounds agree to two
+decimals, or that there was only one. "skscratch / one thread" divides the time of skscratch by its time with
+BLAS held to one thread by threadpoolctl. "all threads / skscratch" divides the time inside
+`all_blas_threads()` by the time of the default. The final loss is the cross-entropy on the training rows,
+for predict_proba on the predicted rows.
 """
 
 
-@dataclass(frozen=True)
-class Goal:
-    """A bound on the ratio of a column: a lower one for other tools, an upper one for ours against ourselves.
-
-    ``busy`` says whether the goal is for the busy machine or for the quiet one; None means both.
-    """
-
-    text: str
-    tool: str
-    workloads: list[str]
-    bound: float
-    busy: bool | None = None
-
-    def holds(self, ratio: float) -> bool:
-        return ratio <= self.bound if self.tool in (*OURS_ABOVE, ADAM) else ratio >= self.bound
-
-
-GOALS = [
-    Goal(
-        "faster than JAX with 100 hidden units or more, and on 784-15-10",
-        "JAX",
-        [name for name in STEPS if name not in (*SMALLEST, *SPARSE)],
-        1.0,
-    ),
-    Goal("at least 0.7 times as fast as JAX on the two smallest networks", "JAX", SMALLEST, 0.7),
-    Goal(
-        "at least 5 times as fast as scikit-learn on the two smallest networks", "scikit-learn", SMALLEST, 5.0
-    ),
-    Goal("faster than PyTorch on every training workload", "PyTorch", STEPS, 1.0),
-    Goal("at least 5 times as fast as scikit-learn on text", "scikit-learn", ["text"], 5.0),
-    Goal("not slower than scikit-learn on uniformly sparse rows", "scikit-learn", ["sparse"], 1.0),
-    Goal(
-        "at most 1.4 times the matrix products alone at 784-100-10",
-        FLOOR,
-        ["mnist-100-32bit", "mnist-100-64bit"],
-        1.4,
-    ),
-    Goal("at most 1.25 times the matrix products alone at 784-512-512-10", FLOOR, ["mnist-512"], 1.25),
-    Goal("fixed cost of a fit not above scikit-learn's", "scikit-learn", ["one-epoch"], 1.0),
-    Goal("prediction of one row not slower than scikit-learn's", "scikit-learn", ["predict-1"], 1.0),
-    Goal(
-        "an Adam step at most 1.3 times an SGD step",
-        ADAM,
-        [name for name in STEPS if name not in SPARSE],
-        1.3,
-    ),
-    Goal(
-        "on a busy machine at most 1.4 times as long as on one thread, up to 784-100-10",
-        ONE_THREAD,
-        [name for name in STEPS if name != "mnist-512"],
-        1.4,
-        busy=True,
-    ),
-    Goal(
-        "on a quiet machine not slower than on one thread (within 5 %)", ONE_THREAD, STEPS, 1.05, busy=False
-    ),
-]
-
-
-def ratios(line: dict[str, Any], tool: str) -> np.ndarray | None:
-    """Return a tool's time over ours for each round, or ours over theirs where the column says so."""
-    if tool not in line["seconds"]:
-        return None
-    mine, other = np.array(line["seconds"][OURS]), np.array(line["seconds"][tool])
-    return mine / other if tool in OURS_ABOVE else other / mine
-
-
 def markdown(results: list[dict[str, Any]]) -> str:
-    """Return the whole report: environment, one table for each setting of the threads, goals."""
-    parts = [_surroundings(results[0]), NOTES]
+    """Return the whole report; the documentation shows its parts, which begin with a comment, one by one."""
+    parts = ["<!-- medians -->\n", NOTE]
     for result in results:
-        parts += [f"### {_setting(result)}\n", _pools(result), _table(_lines(result))]
-        parts += [_left_out(result)]
-    parts += ["### Goals\n", _table(_goals(results))]
+        parts += [f"### {setting_of(result)}\n", _table(_medians(result), align_right=True)]
+    parts += ["<!-- machine -->\n", _surroundings(results[0])]
+    parts += ["<!-- goals -->\n", GOALS_NOTE, _table(_first_verdicts(results))]
+    parts += ["<!-- details -->\n", DETAILS_NOTE]
+    for result in results:
+        parts += [*_details(result), *(_goals_of(result) if result is not results[0] else [])]
     return "\n".join(part for part in parts if part)
 
 
-def _setting(result: dict[str, Any]) -> str:
+def setting_of(result: dict[str, Any]) -> str:
+    """Return the number of threads and of busy processes, as a heading."""
     threads = "One thread" if result["threads"] == 1 else f"{result['threads']} threads"
     busy = result["busy"]
-    return f"{threads}, {busy} busy process{'es' if busy > 1 else ''} beside" if busy else threads
+    return f"{threads}, beside {busy} busy process{'es' if busy > 1 else ''}" if busy else threads
 
 
 def _surroundings(result: dict[str, Any]) -> str:
@@ -127,11 +67,74 @@ def _surroundings(result: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {value}" for name, value in environment["versions"].items())
     lines = [
         f"CPU: {environment['cpu']}, {environment['cores']} cores. Versions: {versions}.",
-        f"Rounds: up to {result['rounds']}. MNIST: {result['data']}.",
+        f"Up to {result['rounds']} rounds. The data of the networks with 784 features: {result['data']}.",
     ]
     if result["missing"]:
         lines.append(f"Not installed, so not measured: {', '.join(result['missing'])}.")
     return "\n".join(lines) + "\n"
+
+
+# Medians
+
+
+def _medians(result: dict[str, Any]) -> list[list[str]]:
+    lines = result["workloads"].values()
+    tools = _tools(result, COLUMNS)
+    rows = [["network, batch", "skscratch, ms", *tools.values()]]
+    for line in lines:
+        rows.append([line["title"], _milliseconds(line), *(_median(line, tool) for tool in tools)])
+    return rows
+
+
+def _tools(result: dict[str, Any], columns: dict[str, str]) -> dict[str, str]:
+    """Return those of the columns that hold anything."""
+    lines = result["workloads"].values()
+    return {tool: name for tool, name in columns.items() if any(tool in line["ratios"] for line in lines)}
+
+
+def _milliseconds(line: dict[str, Any]) -> str:
+    value = 1e3 * line["seconds"]
+    return f"{value:#.3g}".rstrip(".") if value < 999.5 else f"{value:,.0f}"
+
+
+def _median(line: dict[str, Any], tool: str) -> str:
+    if tool not in line["ratios"]:
+        return ""
+    median = line["ratios"][tool][1]
+    return f"{median:.2f}" if median < 2 else f"{median:.1f}"
+
+
+# Goals
+
+
+def _first_verdicts(results: list[dict[str, Any]]) -> list[list[str]]:
+    """Return each goal's verdict in the first setting in which it was measured."""
+    rows = [GOAL_COLUMNS]
+    for goal in GOALS:
+        verdicts = [verdict for result in results if (verdict := goal.verdict(result))]
+        rows.append([goal.text, *(verdicts[0] if verdicts else ["not measured", "", ""])])
+    return rows
+
+
+def _goals_of(result: dict[str, Any]) -> list[str]:
+    verdicts = [(goal.text, goal.verdict(result)) for goal in GOALS]
+    rows = [[text, *verdict] for text, verdict in verdicts if verdict]
+    return ["#### Goals\n", _table([GOAL_COLUMNS, *rows])] if rows else []
+
+
+# Details
+
+
+def _details(result: dict[str, Any]) -> list[str]:
+    return [
+        f"### {setting_of(result)}\n",
+        _pools(result),
+        "#### Quartiles\n",
+        _table(_quartiles(result), align_right=True),
+        _left_out(result),
+        "#### Final losses\n",
+        _table(_losses(result), align_right=True),
+    ]
 
 
 def _pools(result: dict[str, Any]) -> str:
@@ -146,69 +149,53 @@ def _pools(result: dict[str, Any]) -> str:
     )
 
 
-def _lines(result: dict[str, Any]) -> list[list[str]]:
-    lines = result["workloads"].values()
-    tools = [tool for tool in COLUMNS if any(tool in line["seconds"] for line in lines)]
-    rows = [["workload", "dtype", *(COLUMNS[tool] for tool in tools)]]
-    for line in lines:
-        rows.append([line["title"], line["dtype"], *(_cell(line, tool) for tool in tools)])
+def _quartiles(result: dict[str, Any]) -> list[list[str]]:
+    tools = _tools(result, COLUMNS | MORE_COLUMNS)
+    rows = [["network, batch", *tools.values()]]
+    for line in result["workloads"].values():
+        if line["ratios"]:
+            rows.append([line["title"], *(_range(line, tool) for tool in tools)])
     return rows
 
 
-def _cell(line: dict[str, Any], tool: str) -> str:
-    values = ratios(line, tool)
-    if values is None:
+def _range(line: dict[str, Any], tool: str) -> str:
+    if tool not in line["ratios"]:
         return ""
-    loss = line["losses"][tool]
-    after = "" if loss is None else f"; {loss:.4f}"
-    if tool == OURS:
-        milliseconds = 1e3 * np.median(line["seconds"][OURS]) / line["count"]
-        time = f"{milliseconds:.3g} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.3g} s"
-        return f"{time} per {line['unit']}{after}"
-    low, middle, high = np.percentile(values, [25, 50, 75])
-    return f"{middle:.2f} [{low:.2f}, {high:.2f}]{after}"
+    low, _, high = (f"{ratio:.2f}" for ratio in line["ratios"][tool])
+    return low if low == high else f"{low} to {high}"
+
+
+def _losses(result: dict[str, Any]) -> list[list[str]]:
+    names = {OURS: "skscratch"} | COLUMNS | {ADAM: "skscratch, Adam"}
+    lines = result["workloads"].values()
+    tools = {tool: name for tool, name in names.items() if any(tool in line["losses"] for line in lines)}
+    rows = [["network, batch", *tools.values()]]
+    for line in lines:
+        losses = [line["losses"].get(tool) for tool in tools]
+        rows.append([line["title"], *("" if loss is None else f"{loss:.4f}" for loss in losses)])
+    return rows
 
 
 def _left_out(result: dict[str, Any]) -> str:
     reasons: dict[tuple[str, str], list[str]] = {}
     for line in result["workloads"].values():
         for tool, reason in line["left_out"].items():
-            if not reason:
-                continue
-            reasons.setdefault((tool, reason), []).append(line["title"])
+            if reason:
+                reasons.setdefault((tool, reason), []).append(line["title"])
     return "".join(
-        f"Not measured: {COLUMNS[tool]} in {', '.join(titles)}: {reason}.\n"
+        f"- {(COLUMNS | MORE_COLUMNS)[tool]} was not measured on {'; '.join(titles)}: {reason}.\n"
         for (tool, reason), titles in reasons.items()
     )
 
 
-def _goals(results: list[dict[str, Any]]) -> list[list[str]]:
-    rows = [["goal", *(_setting(result) for result in results)]]
-    for goal in GOALS:
-        rows.append([goal.text, *(_verdict(goal, result) for result in results)])
-    return rows
+# Markdown
 
 
-def _verdict(goal: Goal, result: dict[str, Any]) -> str:
-    if goal.busy is not None and goal.busy != (result["busy"] > 0):
-        return ""
-    met, missed = [], []
-    for name in goal.workloads:
-        line = result["workloads"].get(name)
-        values = None if line is None else ratios(line, goal.tool)
-        if values is None:
-            continue
-        middle = float(np.median(values))
-        (met if goal.holds(middle) else missed).append(f"{name} {middle:.2f}")
-    groups = {"missed": missed, "met": met}
-    parts = [f"{word}: {', '.join(names)}" for word, names in groups.items() if names]
-    return "; ".join(parts) or "not measured"
-
-
-def _table(rows: list[list[str]]) -> str:
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = [
-        "| " + " | ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) + " |" for row in rows
-    ]
-    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+def _table(rows: list[list[str]], align_right: bool = False) -> str:
+    """Return a table in Markdown; with ``align_right``, all columns but the first hold numbers."""
+    widths = [max(3, *(len(row[i]) for row in rows)) for i in range(len(rows[0]))]
+    lines = ["| " + " | ".join(map(str.ljust, row, widths)) + " |" for row in rows]
+    end = ":" if align_right else "-"
+    rules = ["-" * (widths[0] + 2), *("-" * (width + 1) + end for width in widths[1:])]
+    lines.insert(1, "|" + "|".join(rules) + "|")
     return "\n".join(lines) + "\n"

@@ -47,7 +47,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Workload:
-    """A line of the table.
+    """A line of the table, with the title by which the whole report calls it.
 
     `kind` says what is timed: "fit", "predict" (for the first `n_predicted` rows) or "search" (a
     whole GridSearchCV). A timed run repeats `epochs` epochs `repeats` times, which takes a fraction of
@@ -231,16 +231,16 @@ WORKLOADS = [
     Workload("digits-32", "64-32-10, batch 32", digits, (32,), 32, 80, 0.02),
     Workload("digits-100", "64-100-10, batch 200", digits, (100,), 200, 100, 0.05),
     Workload("tabular-32bit", "54-100-7, batch 200", tabular, (100,), 200, 5, 0.02),
-    Workload("tabular-64bit", "54-100-7, batch 200", tabular, (100,), 200, 5, 0.02, "float64"),
+    Workload("tabular-64bit", "54-100-7, batch 200, float64", tabular, (100,), 200, 5, 0.02, "float64"),
     Workload("mnist-15", "784-15-10, batch 128", mnist, (15,), 128, 5, 0.02),
     Workload("mnist-100-32bit", "784-100-10, batch 200", mnist, (100,), 200, 4, 0.02),
-    Workload("mnist-100-64bit", "784-100-10, batch 200", mnist, (100,), 200, 2, 0.02, "float64"),
+    Workload("mnist-100-64bit", "784-100-10, batch 200, float64", mnist, (100,), 200, 2, 0.02, "float64"),
     Workload("mnist-512", "784-512-512-10, batch 256", mnist, (512, 512), 256, 1, 0.02),
     Workload("sparse", "uniformly sparse 10000-100-10, batch 200", sparse, (100,), 200, 1, 0.05),
-    Workload("text", "text 20000-100-10, batch 50", text, (100,), 50, 5, 0.05, "float64"),
+    Workload("text", "text 20000-100-10, batch 50, float64", text, (100,), 50, 5, 0.05, "float64"),
     Workload(
         "text-200000",
-        "text 200000-100-10, batch 50",
+        "text 200000-100-10, batch 50, float64",
         *(text_of_many_words, (100,), 50, 5, 0.05),
         dtype="float64",
         alone=True,

@@ -102,12 +102,14 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
-# Pages without pages below them need no navigation on the left.
+# Pages without pages below them, or with links to these in their text, need no navigation on the left.
 SINGLE_PAGES = (
     "index",
     "reading_guide",
     "mlpclassifier",
     "benchmarks",
+    "benchmarks_details",
+    "experiments_speed",
     "defaults",
     "contributing",
     "changelog",
