@@ -108,7 +108,6 @@ html_theme_options = {
 SINGLE_PAGES = (
     "index",
     "reading_guide",
-    "mlpclassifier",
     "benchmarks",
     "defaults",
     "contributing",
