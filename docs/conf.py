@@ -1,8 +1,9 @@
 """How Sphinx builds this documentation: ``python -m sphinx -W -b html docs docs/_build/html``.
 
-Nothing is fetched from the network: references to scikit-learn become links by a rule, and the example on
-MNIST takes the digits that scikit-learn ships, unless the environment variable SKSCRATCH_MNIST names a folder
-with the original files.
+The build fetches nothing from the network: references to scikit-learn become links by a rule, and the
+example on MNIST takes the digits that scikit-learn ships, unless the environment variable SKSCRATCH_MNIST
+names a folder with the original files. A reader's browser loads MathJax for the equations; without it, they
+are shown as TeX.
 """
 
 import os
@@ -32,6 +33,7 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
     "sphinx.ext.viewcode",
     "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
@@ -106,7 +108,6 @@ html_theme_options = {
 SINGLE_PAGES = (
     "index",
     "reading_guide",
-    "mlpclassifier",
     "benchmarks",
     "benchmarks_details",
     "experiments_speed",
