@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from math import nan
@@ -176,6 +177,15 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     alpha_iter_ : int or None
         The epoch after which ``alpha="auto"`` was selected, counted from 1; None if it was not. From then on,
         ``loss_curve_`` holds another penalty.
+    batch_size_ : int or None
+        Rows in a minibatch, at most as many as there are training rows; None for "lbfgs".
+    learning_rate_init_ : float or None
+        The initial learning rate, half of which a refit begins with; None for "lbfgs".
+    max_iter_ : int or None
+        The largest number of epochs (iterations of "lbfgs"), including those reserved for a refit. None after
+        `partial_fit` with ``max_iter="auto"``.
+    n_iter_no_change_ : int, np.inf or None
+        The patience; np.inf if training stops at ``max_iter_`` only, None for "lbfgs".
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -265,15 +275,27 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         "https://skscratch.readthedocs.io/en/stable/generated/skscratch.{estimator_name}.html"
     )
 
+    # Every fitted attribute is declared here: a scorer that sets one of these on its copy changes nothing.
+    classes_: NDArray
     coefs_: list[NDArray]
     intercepts_: list[NDArray]
     alpha_: float
     alpha_iter_: int | None
-    classes_: NDArray
-    t_: int
+    batch_size_: int | None
+    learning_rate_init_: float | None
+    max_iter_: int | None
+    n_iter_no_change_: float | None
+    n_features_in_: int
+    feature_names_in_: NDArray
+    n_layers_: int
+    n_outputs_: int
+    out_activation_: str
     n_iter_: int
-    best_loss_: float | None
+    t_: int
+    loss_: float
     loss_curve_: list[float]
+    best_loss_: float | None
+    learning_rate_curve_: list[float]
     validation_loss_curve_: list[float] | None
     validation_scores_: list[float] | None
     best_validation_score_: float | None
@@ -685,7 +707,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     def _threads_to_train(self, rows: Rows) -> AbstractContextManager[Any]:
         """Return the context with as many BLAS threads as this process's share of a batch deserves."""
         (n_global_rows,) = self._communicator.sum(rows.n_rows)
-        batch_size = min(rows_per_batch(self.batch_size, n_global_rows), n_global_rows)
+        batch_size = rows_per_batch(self.batch_size, n_global_rows)
         share = -(-batch_size * rows.n_rows // n_global_rows)
         return threads_for(self._sizes, rows.n_rows, share, sparse=sp.issparse(rows.X))
 
@@ -734,7 +756,8 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         index = slice(None) if rows.index is None else rows.index
         weights = None if rows.weights is None else rows.weights[index]
         y = self._encoding().from_codes(rows.codes())
-        return ValidationScore(self, self._give_parameters, rows.X[index], y, weights)
+        fitted = inspect.get_annotations(ScratchMLPClassifier)
+        return ValidationScore(self, fitted, self._give_parameters, rows.X[index], y, weights)
 
     def _give_parameters(self, other: ScratchMLPClassifier) -> None:
         """Give another estimator a copy of the current parameters."""
@@ -764,6 +787,8 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         self._training_state, self._n_rows = state.to_dict(), result.n_rows
         self.n_layers_, self.n_outputs_ = len(self._sizes), self._sizes[-1]
         self.alpha_, self.alpha_iter_ = result.alpha, state.alpha_epoch or None
+        for name, number in result.settings.resolved().items():
+            setattr(self, name, number)
         self.out_activation_ = LOSSES[self._kind].out_activation
         self.t_ = (self.t_ if resumed else 0) + sum(record.n_rows for record in records)
         losses = [record.loss for record in records]
