@@ -74,34 +74,28 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         Number of units of each hidden layer. An empty sequence gives (multinomial) logistic regression.
     activation : str or sequence of str, default="alrelu"
         Activation of the hidden layers, one name for all or one for each: "identity", "logistic", "tanh",
-        "relu", "leaky_relu", "alrelu", "elu", "selu", "gelu", "silu" or "softplus". The default is a leaky
-        ReLU with a slope of -1/2 below zero, so units cannot die; "relu" is the textbook's choice. See
-        :doc:`/user_guide/training`.
+        "relu", "leaky_relu", "alrelu", "elu", "selu", "gelu", "silu" or "softplus". "alrelu" is z above zero
+        and -z/2 below, see :doc:`/user_guide/training`.
     solver : {"sgd", "adam", "lbfgs"}, default="sgd"
         Algorithm that minimises the objective. "lbfgs" needs all rows at once and suits small data; it has no
         `partial_fit`.
     alpha : float or "auto", default="auto"
-        Strength of the L2 penalty on the weights (not on the biases), in units of the mean loss. It is
-        `MLPClassifier`'s alpha divided by its batch size. "auto" is 3 / N, with the effective sample size N
-        (in `partial_fit` that of all calls). With a schedule of fixed length and at least 12 epochs, it is
-        then selected once, two thirds into training, from a leave-one-out estimate. See
-        :doc:`/user_guide/regularization`.
+        Strength of the L2 penalty on the weights: `MLPClassifier`'s alpha divided by its batch size. "auto"
+        is 3 / N for N rows; with a schedule of fixed length it is selected anew, two thirds into training,
+        from a leave-one-out estimate. See :doc:`/user_guide/regularization`.
     batch_size : int or "auto", default="auto"
         Rows in a minibatch. "auto" is n_samples / 64, at least 32 and at most 256.
     learning_rate : str or callable, default="one_cycle"
-        Schedule of the learning rate, which changes from epoch to epoch.
+        Schedule of the learning rate, which changes from epoch to epoch. "one_cycle", "cosine" and a callable
+        have a fixed length: training runs for ``max_iter`` epochs. See :doc:`/user_guide/training`.
 
-        - "one_cycle": warm-up to ``learning_rate_init`` in the first 30 % of ``max_iter`` epochs, then decay
-          to about zero; the momentum moves inversely.
-        - "cosine": decay to about zero along half a cosine.
+        - "one_cycle": up to ``learning_rate_init`` in the first 30 % of the epochs, then down to about zero.
+        - "cosine": from ``learning_rate_init`` down to about zero.
         - "constant": always ``learning_rate_init``.
         - "invscaling": ``learning_rate_init / (t + 1) ** power_t`` after t epochs.
         - "adaptive": divided by 5 whenever patience runs out; training ends below 1e-6.
-        - callable: takes the fraction of ``max_iter`` epochs that is done, in [0, 1), and returns the factor
-          for ``learning_rate_init``.
-
-        The first two and a callable have a fixed length: training runs for ``max_iter`` epochs. See
-        :doc:`/user_guide/training`.
+        - callable: takes the fraction of the epochs that is done, from 0 to 1, and returns the factor for
+          ``learning_rate_init``.
     learning_rate_init : float or "auto", default="auto"
         Initial learning rate; the highest one for "one_cycle". "auto" is 0.2 for SGD and 0.01 for Adam with a
         schedule of fixed length, else 0.05 and 0.001.
@@ -129,10 +123,10 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     nesterovs_momentum : bool, default=True
         Whether SGD uses Nesterov's momentum.
     early_stopping : bool, default=False
-        Whether to hold out a validation set (or to use ``X_val`` and ``y_val`` of `fit`), to evaluate each
-        epoch on it, and to restore the best epoch. With "one_cycle" and "cosine" and max_iter >= 12, the last
-        quarter of ``max_iter`` is reserved for a refit on all rows from the best epoch on, unless ``X_val``
-        is given or ``warm_start=True``. See :doc:`/user_guide/stopping`.
+        Whether to hold out a validation set (or to use ``X_val`` of `fit`) and to restore the epoch with the
+        best score on it. With "one_cycle" and "cosine" and max_iter >= 12, the last quarter of ``max_iter``
+        is a refit on all rows, unless ``X_val`` is given or ``warm_start=True``. See
+        :doc:`/user_guide/stopping`.
     validation_fraction : float, default=0.1
         Fraction of the rows to hold out with ``early_stopping=True``, stratified unless y is multilabel.
     scoring : str or callable, default="loss"
@@ -160,8 +154,8 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     label_smoothing : float, default=0.0
         Fraction of each target that is spread evenly over all classes.
     max_grad_norm : float or None, default=0.5
-        Gradient clipping: longer gradients of the mean loss are scaled down to this norm, which keeps
-        training stable on unscaled features. The penalty is not clipped. None switches it off.
+        Gradient clipping: longer gradients of the mean loss are scaled down to this norm. None switches it
+        off. See :doc:`/user_guide/regularization`.
 
     Attributes
     ----------
@@ -228,8 +222,9 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
 
     Notes
     -----
-    ``n_iter_`` and all curves but ``refit_loss_curve_`` cover the epochs before the refit. ``coefs_`` and
-    ``intercepts_`` are those after it.
+    After early stopping with a refit, ``coefs_``, ``intercepts_`` and ``alpha_`` are those after the refit.
+    ``max_iter_`` and ``t_`` count its epochs and rows, too. ``n_iter_``, all losses, scores and curves but
+    ``refit_loss_curve_``, and the other numbers describe the run before it.
 
     References
     ----------
@@ -238,8 +233,6 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     Byrd, Lu, Nocedal & Zhu, "A limited memory algorithm for bound constrained optimization", 1995.
 
     Kingma & Ba, "Adam: a method for stochastic optimization", 2015.
-
-    MacKay, "A practical Bayesian framework for backpropagation networks", 1992.
 
     Smith & Topin, "Super-convergence: very fast training of neural networks using large learning rates",
     2018.
@@ -251,18 +244,20 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
 
     Examples
     --------
-    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.datasets import load_breast_cancer
     >>> from sklearn.model_selection import train_test_split
     >>> from sklearn.pipeline import make_pipeline
     >>> from sklearn.preprocessing import StandardScaler
     >>> from skscratch import ScratchMLPClassifier
-    >>> X, y = load_iris(return_X_y=True)
+    >>> X, y = load_breast_cancer(return_X_y=True)
     >>> X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
     >>> model = make_pipeline(StandardScaler(), ScratchMLPClassifier(random_state=0))
-    >>> model.fit(X_train, y_train).score(X_test, y_test) > 0.9
-    True
-    >>> model.predict_proba(X_test[:2]).shape
-    (2, 3)
+    >>> model.fit(X_train, y_train).score(X_test, y_test)
+    0.96
+    >>> model.predict_proba(X_test[:1]).round(2)
+    array([[0.01, 0.99]])
+    >>> model[-1].max_iter_, model[-1].learning_rate_init_
+    (30, 0.2)
     """
 
     _parameter_constraints: dict = CONSTRAINTS

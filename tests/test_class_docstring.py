@@ -1,9 +1,10 @@
-"""The docstring of the class: true of its parameters and attributes."""
+"""The docstring of the class: short, and true of its parameters and attributes."""
 
 import inspect
 import re
 
 import pandas as pd
+import pytest
 from estimators import data
 
 from skscratch import ScratchMLPClassifier
@@ -20,6 +21,16 @@ def entries(section):
         elif line.strip():
             lines.append(line.strip())
     return found
+
+
+@pytest.mark.parametrize(("section", "most"), [("Parameters", 4), ("Attributes", 3)])
+def test_no_description_is_long(section, most):
+    for name, lines in entries(section).items():
+        text = "\n".join(lines)
+        if name == "learning_rate":
+            text, *choices = text.split("\n- ")
+            assert all(choice.count("\n") < 2 for choice in choices)
+        assert 1 <= len(text.splitlines()) <= most, name
 
 
 def test_every_parameter_is_described_in_the_order_of_the_signature():
