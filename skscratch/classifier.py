@@ -174,7 +174,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     batch_size_ : int or None
         Rows in a minibatch, at most as many as there are training rows; None for "lbfgs".
     learning_rate_init_ : float or None
-        The initial learning rate, half of which a refit begins with; None for "lbfgs".
+        The initial learning rate; a refit begins with half of it. None for "lbfgs".
     max_iter_ : int or None
         The largest number of epochs (iterations of "lbfgs"), including those reserved for a refit. None after
         `partial_fit` with ``max_iter="auto"``.
@@ -222,9 +222,9 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
 
     Notes
     -----
-    After early stopping with a refit, ``coefs_``, ``intercepts_`` and ``alpha_`` are those after the refit.
-    ``max_iter_`` and ``t_`` count its epochs and rows, too. ``n_iter_``, all losses, scores and curves but
-    ``refit_loss_curve_``, and the other numbers describe the run before it.
+    If early stopping ends with a refit, ``coefs_``, ``intercepts_``, ``alpha_`` and ``refit_loss_curve_``
+    belong to the refit, and ``max_iter_`` and ``t_`` count both runs. All other attributes describe the run
+    before the refit: ``n_iter_``, ``loss_``, the other curves, the best epoch and its score.
 
     References
     ----------
