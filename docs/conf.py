@@ -70,7 +70,6 @@ sphinx_gallery_conf = {
     "ignore_pattern": r"^(?!plot_)",
     "backreferences_dir": "generated/backreferences",
     "doc_module": ("skscratch",),
-    "reference_url": {"skscratch": None},
     "within_subsection_order": "FileNameSortKey",
     "remove_config_comments": True,
     # Pictures and what is printed, not the last object of a block.

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from .blas_threads import all_blas_threads
 from .classifier import ScratchMLPClassifier
-from .display import FirstLayerDisplay, LossCurveDisplay
+from .display import FirstLayerDisplay, LossCurveDisplay, TrainingCurves
 from .piecewise_linear import PiecewiseLinearEncoder
 from .tabular import make_tabular_pipeline
 
@@ -20,6 +20,7 @@ __all__ = [
     "LossCurveDisplay",
     "PiecewiseLinearEncoder",
     "ScratchMLPClassifier",
+    "TrainingCurves",
     "all_blas_threads",
     "make_tabular_pipeline",
 ]

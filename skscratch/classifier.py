@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from math import nan
@@ -73,34 +74,28 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         Number of units of each hidden layer. An empty sequence gives (multinomial) logistic regression.
     activation : str or sequence of str, default="alrelu"
         Activation of the hidden layers, one name for all or one for each: "identity", "logistic", "tanh",
-        "relu", "leaky_relu", "alrelu", "elu", "selu", "gelu", "silu" or "softplus". The default is a leaky
-        ReLU with a slope of -1/2 below zero, so units cannot die; "relu" is the textbook's choice. See
-        :doc:`/user_guide/training`.
+        "relu", "leaky_relu", "alrelu", "elu", "selu", "gelu", "silu" or "softplus". "alrelu" is z above zero
+        and -z/2 below, see :doc:`/user_guide/training`.
     solver : {"sgd", "adam", "lbfgs"}, default="sgd"
         Algorithm that minimises the objective. "lbfgs" needs all rows at once and suits small data; it has no
         `partial_fit`.
     alpha : float or "auto", default="auto"
-        Strength of the L2 penalty on the weights (not on the biases), in units of the mean loss. It is
-        `MLPClassifier`'s alpha divided by its batch size. "auto" is 3 / N, with the effective sample size N
-        (in `partial_fit` that of all calls). With a schedule of fixed length and at least 12 epochs, it is
-        then selected once, two thirds into training, from a leave-one-out estimate. See
-        :doc:`/user_guide/regularization`.
+        Strength of the L2 penalty on the weights: `MLPClassifier`'s alpha divided by its batch size. "auto"
+        is 3 / N for N rows; with a schedule of fixed length it is selected anew, two thirds into training,
+        from a leave-one-out estimate. See :doc:`/user_guide/regularization`.
     batch_size : int or "auto", default="auto"
         Rows in a minibatch. "auto" is n_samples / 64, at least 32 and at most 256.
     learning_rate : str or callable, default="one_cycle"
-        Schedule of the learning rate, which changes from epoch to epoch.
+        Schedule of the learning rate, which changes from epoch to epoch. "one_cycle", "cosine" and a callable
+        have a fixed length: training runs for ``max_iter`` epochs. See :doc:`/user_guide/training`.
 
-        - "one_cycle": warm-up to ``learning_rate_init`` in the first 30 % of ``max_iter`` epochs, then decay
-          to about zero; the momentum moves inversely.
-        - "cosine": decay to about zero along half a cosine.
+        - "one_cycle": up to ``learning_rate_init`` in the first 30 % of the epochs, then down to about zero.
+        - "cosine": from ``learning_rate_init`` down to about zero.
         - "constant": always ``learning_rate_init``.
         - "invscaling": ``learning_rate_init / (t + 1) ** power_t`` after t epochs.
         - "adaptive": divided by 5 whenever patience runs out; training ends below 1e-6.
-        - callable: takes the fraction of ``max_iter`` epochs that is done, in [0, 1), and returns the factor
-          for ``learning_rate_init``.
-
-        The first two and a callable have a fixed length: training runs for ``max_iter`` epochs. See
-        :doc:`/user_guide/training`.
+        - callable: takes the fraction of the epochs that is done, from 0 to 1, and returns the factor for
+          ``learning_rate_init``.
     learning_rate_init : float or "auto", default="auto"
         Initial learning rate; the highest one for "one_cycle". "auto" is 0.2 for SGD and 0.01 for Adam with a
         schedule of fixed length, else 0.05 and 0.001.
@@ -128,10 +123,10 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     nesterovs_momentum : bool, default=True
         Whether SGD uses Nesterov's momentum.
     early_stopping : bool, default=False
-        Whether to hold out a validation set (or to use ``X_val`` and ``y_val`` of `fit`), to evaluate each
-        epoch on it, and to restore the best epoch. With "one_cycle" and "cosine" and max_iter >= 12, the last
-        quarter of ``max_iter`` is reserved for a refit on all rows from the best epoch on, unless ``X_val``
-        is given or ``warm_start=True``. See :doc:`/user_guide/stopping`.
+        Whether to hold out a validation set (or to use ``X_val`` of `fit`) and to restore the epoch with the
+        best score on it. With "one_cycle" and "cosine" and max_iter >= 12, the last quarter of ``max_iter``
+        is a refit on all rows, unless ``X_val`` is given or ``warm_start=True``. See
+        :doc:`/user_guide/stopping`.
     validation_fraction : float, default=0.1
         Fraction of the rows to hold out with ``early_stopping=True``, stratified unless y is multilabel.
     scoring : str or callable, default="loss"
@@ -159,8 +154,8 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     label_smoothing : float, default=0.0
         Fraction of each target that is spread evenly over all classes.
     max_grad_norm : float or None, default=0.5
-        Gradient clipping: longer gradients of the mean loss are scaled down to this norm, which keeps
-        training stable on unscaled features. The penalty is not clipped. None switches it off.
+        Gradient clipping: longer gradients of the mean loss are scaled down to this norm. None switches it
+        off. See :doc:`/user_guide/regularization`.
 
     Attributes
     ----------
@@ -176,6 +171,15 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     alpha_iter_ : int or None
         The epoch after which ``alpha="auto"`` was selected, counted from 1; None if it was not. From then on,
         ``loss_curve_`` holds another penalty.
+    batch_size_ : int or None
+        Rows in a minibatch, at most as many as there are training rows; None for "lbfgs".
+    learning_rate_init_ : float or None
+        The initial learning rate; a refit begins with half of it. None for "lbfgs".
+    max_iter_ : int or None
+        The largest number of epochs (iterations of "lbfgs"), including those reserved for a refit. None after
+        `partial_fit` with ``max_iter="auto"``.
+    n_iter_no_change_ : int, np.inf or None
+        The patience; np.inf if training stops at ``max_iter_`` only, None for "lbfgs".
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -218,8 +222,9 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
 
     Notes
     -----
-    ``n_iter_`` and all curves but ``refit_loss_curve_`` cover the epochs before the refit. ``coefs_`` and
-    ``intercepts_`` are those after it.
+    If early stopping ends with a refit, ``coefs_``, ``intercepts_``, ``alpha_`` and ``refit_loss_curve_``
+    belong to the refit, and ``max_iter_`` and ``t_`` count both runs. All other attributes describe the run
+    before the refit: ``n_iter_``, ``loss_``, the other curves, the best epoch and its score.
 
     References
     ----------
@@ -228,8 +233,6 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     Byrd, Lu, Nocedal & Zhu, "A limited memory algorithm for bound constrained optimization", 1995.
 
     Kingma & Ba, "Adam: a method for stochastic optimization", 2015.
-
-    MacKay, "A practical Bayesian framework for backpropagation networks", 1992.
 
     Smith & Topin, "Super-convergence: very fast training of neural networks using large learning rates",
     2018.
@@ -241,18 +244,20 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
 
     Examples
     --------
-    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.datasets import load_breast_cancer
     >>> from sklearn.model_selection import train_test_split
     >>> from sklearn.pipeline import make_pipeline
     >>> from sklearn.preprocessing import StandardScaler
     >>> from skscratch import ScratchMLPClassifier
-    >>> X, y = load_iris(return_X_y=True)
+    >>> X, y = load_breast_cancer(return_X_y=True)
     >>> X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
     >>> model = make_pipeline(StandardScaler(), ScratchMLPClassifier(random_state=0))
-    >>> model.fit(X_train, y_train).score(X_test, y_test) > 0.9
-    True
-    >>> model.predict_proba(X_test[:2]).shape
-    (2, 3)
+    >>> model.fit(X_train, y_train).score(X_test, y_test)
+    0.96
+    >>> model.predict_proba(X_test[:1]).round(2)
+    array([[0.01, 0.99]])
+    >>> model[-1].max_iter_, model[-1].learning_rate_init_
+    (30, 0.2)
     """
 
     _parameter_constraints: dict = CONSTRAINTS
@@ -265,15 +270,27 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         "https://skscratch.readthedocs.io/en/stable/generated/skscratch.{estimator_name}.html"
     )
 
+    # Every fitted attribute is declared here: a scorer that sets one of these on its copy changes nothing.
+    classes_: NDArray
     coefs_: list[NDArray]
     intercepts_: list[NDArray]
     alpha_: float
     alpha_iter_: int | None
-    classes_: NDArray
-    t_: int
+    batch_size_: int | None
+    learning_rate_init_: float | None
+    max_iter_: int | None
+    n_iter_no_change_: float | None
+    n_features_in_: int
+    feature_names_in_: NDArray
+    n_layers_: int
+    n_outputs_: int
+    out_activation_: str
     n_iter_: int
-    best_loss_: float | None
+    t_: int
+    loss_: float
     loss_curve_: list[float]
+    best_loss_: float | None
+    learning_rate_curve_: list[float]
     validation_loss_curve_: list[float] | None
     validation_scores_: list[float] | None
     best_validation_score_: float | None
@@ -685,7 +702,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     def _threads_to_train(self, rows: Rows) -> AbstractContextManager[Any]:
         """Return the context with as many BLAS threads as this process's share of a batch deserves."""
         (n_global_rows,) = self._communicator.sum(rows.n_rows)
-        batch_size = min(rows_per_batch(self.batch_size, n_global_rows), n_global_rows)
+        batch_size = rows_per_batch(self.batch_size, n_global_rows)
         share = -(-batch_size * rows.n_rows // n_global_rows)
         return threads_for(self._sizes, rows.n_rows, share, sparse=sp.issparse(rows.X))
 
@@ -734,7 +751,8 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         index = slice(None) if rows.index is None else rows.index
         weights = None if rows.weights is None else rows.weights[index]
         y = self._encoding().from_codes(rows.codes())
-        return ValidationScore(self, self._give_parameters, rows.X[index], y, weights)
+        fitted = inspect.get_annotations(ScratchMLPClassifier)
+        return ValidationScore(self, fitted, self._give_parameters, rows.X[index], y, weights)
 
     def _give_parameters(self, other: ScratchMLPClassifier) -> None:
         """Give another estimator a copy of the current parameters."""
@@ -764,6 +782,8 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         self._training_state, self._n_rows = state.to_dict(), result.n_rows
         self.n_layers_, self.n_outputs_ = len(self._sizes), self._sizes[-1]
         self.alpha_, self.alpha_iter_ = result.alpha, state.alpha_epoch or None
+        for name, number in result.settings.resolved().items():
+            setattr(self, name, number)
         self.out_activation_ = LOSSES[self._kind].out_activation
         self.t_ = (self.t_ if resumed else 0) + sum(record.n_rows for record in records)
         losses = [record.loss for record in records]

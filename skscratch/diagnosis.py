@@ -178,7 +178,7 @@ def _unfinished(result: TrainingResult, settings: Settings, objective: Objective
         return _unfinished_lbfgs(result, settings, objective)
     if result.stop_reason is not StopReason.MAX_ITER or params.early_stopping:
         return None
-    if settings.patience is None or isinf(settings.patience):
+    if isinf(settings.patience):
         return None
     return (
         f"Training reached max_iter={settings.n_epochs} before it converged: there were no "

@@ -135,7 +135,7 @@ def _sklearn_parameters(params: Mapping[str, Any], alpha: float, n_rows: int) ->
         theirs["n_iter_no_change"] = epochs_of_patience("auto", "constant")
     rows_per_step = n_rows
     if params["solver"] != "lbfgs":
-        rows_per_step = min(n_rows, rows_per_batch(params["batch_size"], n_rows))
+        rows_per_step = rows_per_batch(params["batch_size"], n_rows)
         theirs["batch_size"] = rows_per_step
         # Its "invscaling" counts rows, not epochs, and it has no other schedules.
         rate = theirs["learning_rate"] = "adaptive" if params["learning_rate"] == "adaptive" else "constant"

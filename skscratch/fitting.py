@@ -51,10 +51,12 @@ class FitResult:
         The result of the search.
     refit : TrainingResult or None
         The result of the refit, if there was one.
-    loss : float or None
-        The objective after training if no epoch recorded one; else None.
+    loss : float
+        The last loss of the search, or the objective after training if no epoch recorded one.
     alpha : float
         Final strength of the L2 penalty.
+    settings : Settings
+        The settings of the search.
     n_rows : int
         Number of rows in the last phase, over all processes.
     diagnosis : Diagnosis or None
@@ -63,8 +65,9 @@ class FitResult:
 
     search: TrainingResult
     refit: TrainingResult | None
-    loss: float | None
+    loss: float
     alpha: float
+    settings: Settings
     n_rows: int
     diagnosis: Diagnosis | None
 
@@ -131,7 +134,7 @@ class Fit:
             del phase  # frees its buffers
             phase = self._refit(rows, n_refit)
             refit = phase.result
-        result = self._finish(phase, search, refit)
+        result = self._finish(phase, settings, search, refit)
         # Loss curves and epoch numbers cover the search only.
         state.epoch -= len(refit.records) if refit else 0
         if phase.result.stop_reason in (StopReason.MAX_ITER, StopReason.LINE_SEARCH):
@@ -144,7 +147,7 @@ class Fit:
         training, _ = weigh_classes(self._params.class_weight, self._encoding, rows, None, self._communicator)
         settings = Settings.for_partial_fit(self._params, self._count(training))
         phase = self._train(settings, training, 1)
-        return self._finish(phase, phase.result, None)
+        return self._finish(phase, settings, phase.result, None)
 
     def _refit(self, rows: Rows, n_epochs: int) -> _Phase:
         """Train on all rows, including the validation set, from the best epoch."""
@@ -213,22 +216,25 @@ class Fit:
         batches = Batches(weighted, VALIDATION_BATCH, objective.loss, objective.network, self._communicator)
         return Validation(objective, batches, self._make_score(validation), self._params.early_stopping)
 
-    def _finish(self, phase: _Phase, search: TrainingResult, refit: TrainingResult | None) -> FitResult:
+    def _finish(
+        self, last: _Phase, settings: Settings, search: TrainingResult, refit: TrainingResult | None
+    ) -> FitResult:
         """Check that the parameters are usable, and return the result with its diagnosis."""
         combined = search.followed_by(refit) if refit else search
         # On several processes an interrupt is an error: the others do not know of it.
         single = self._communicator.size == 1
         if combined.stop_reason is StopReason.INTERRUPTED and not (combined.records and single):
             raise KeyboardInterrupt
-        objective, batches = phase.objective, phase.batches
+        objective, batches = last.objective, last.batches
         check_usable(combined, objective, batches)
         return FitResult(
             search,
             refit,
-            None if search.records else objective.value(batches),
+            search.records[-1].loss if search.records else objective.value(batches),
             objective.alpha,
+            settings,
             batches.n_global_rows,
-            diagnose(combined, phase.settings, self._state, objective, batches),
+            diagnose(combined, last.settings, self._state, objective, batches),
         )
 
     def _count(self, rows: Rows) -> int:

@@ -44,11 +44,11 @@ def data_parallel(estimator: ScratchMLPClassifier, comm: Any = None) -> Iterator
 
     Each rank passes its own rows, sample weights and validation set; their numbers of rows may differ. All
     ranks together determine the classes, the loss and its curve, early stopping, divergence and
-    ``alpha="auto"``. (For alpha, each rank contributes the leave-one-out losses of its own rows; duplicates
-    are found only within a rank.) ``batch_size`` is the size of the global batch, to which each rank
-    contributes in proportion to its rows. Each rank holds out its own part of the validation set and shuffles
-    its own rows. A callback that stops training on one rank stops it on all ranks. Afterwards every rank has
-    the same model, an ordinary estimator.
+    ``alpha="auto"``. (For alpha, each rank contributes the leave-one-out losses of its own rows;
+    duplicates are found only within a rank.) ``batch_size`` and ``batch_size_`` are the size of the
+    global batch, to which each rank contributes in proportion to its rows. Each rank holds out its own
+    part of the validation set and shuffles its own rows. A callback that stops training on one rank stops
+    it on all ranks. Afterwards every rank has the same model, an ordinary estimator.
 
     Parameters
     ----------

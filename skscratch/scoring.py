@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -10,31 +10,6 @@ from sklearn.metrics import check_scoring
 
 from .history import CURVES
 from .transaction import MISSING, shallow_copy
-
-# What fit itself publishes. A scorer may store whatever it likes, but not under these names.
-FITTED = (
-    "alpha_",
-    "alpha_iter_",
-    "best_iter_",
-    "best_loss_",
-    "best_validation_score_",
-    "classes_",
-    "coefs_",
-    "feature_names_in_",
-    "intercepts_",
-    "learning_rate_curve_",
-    "loss_",
-    "loss_curve_",
-    "n_features_in_",
-    "n_iter_",
-    "n_layers_",
-    "n_outputs_",
-    "out_activation_",
-    "refit_loss_curve_",
-    "t_",
-    "validation_loss_curve_",
-    "validation_scores_",
-)
 
 
 class ValidationScore:
@@ -47,6 +22,8 @@ class ValidationScore:
     ----------
     estimator : estimator
         The estimator in training.
+    fitted : iterable of str
+        The names of its fitted attributes.
     give_parameters : callable
         Sets a copy of the current parameters on the estimator that is passed to it.
     X, y : array-like
@@ -55,12 +32,18 @@ class ValidationScore:
     """
 
     def __init__(
-        self, estimator: Any, give_parameters: Callable[[Any], None], X: Any, y: Any, weights: Any
+        self,
+        estimator: Any,
+        fitted: Iterable[str],
+        give_parameters: Callable[[Any], None],
+        X: Any,
+        y: Any,
+        weights: Any,
     ) -> None:
         self._estimator, self._give_parameters = estimator, give_parameters
         self._scorer = check_scoring(estimator, estimator.scoring)
         private = {name for name in vars(estimator) if name.startswith("_")}
-        self._protected = {*FITTED, *private, *estimator.get_params(deep=False)}
+        self._protected = {*fitted, *private, *estimator.get_params(deep=False)}
         self._data = _read_only(X), _read_only(y)
         self._weights = {} if weights is None else {"sample_weight": _read_only(weights)}
 

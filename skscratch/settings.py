@@ -2,20 +2,22 @@
 
 Every "auto" is resolved here, and nowhere else:
 
-====================== ==================================== =================== ========
-parameter="auto"       "one_cycle", "cosine" or a function  other schedules     L-BFGS
-====================== ==================================== =================== ========
-``max_iter``           30, or enough for 400 steps, but     200                 200
-                       at most 200
-``learning_rate_init`` 0.2 for SGD, 0.01 for Adam           0.05, 0.001
-``n_iter_no_change``   unlimited                            10
-``alpha``              3 / N, selected once two thirds      3 / N               3 / N
-                       of the epochs are done
-``batch_size``         n / 64, from 32 to 256               the same
-====================== ==================================== =================== ========
+====================== ====================================== ======================= ========================
+parameter="auto"       "one_cycle", "cosine" or a function    other schedules         L-BFGS
+====================== ====================================== ======================= ========================
+``max_iter``           30, or enough for 400 steps, but at    200                     200
+                       most 200
+``learning_rate_init`` 0.2 for SGD, 0.01 for Adam             0.05 for SGD, 0.001     not used
+                                                              for Adam
+``n_iter_no_change``   unlimited                              10                      not used
+``alpha``              3 / N, selected anew after two thirds  3 / N                   3 / N
+                       of the epochs
+``batch_size``         n / 64, from 32 to 256                 n / 64, from 32 to 256  not used
+====================== ====================================== ======================= ========================
 
 N is the effective sample size, n the number of training rows. In partial_fit, N covers all calls so far. If
-the effective size of a fit or a call is below 32, alpha is multiplied by that over 32.
+the effective size of a fit or a call is below 32, alpha is multiplied by that over 32. A batch never has more
+than n rows.
 """
 
 from __future__ import annotations
@@ -50,16 +52,17 @@ class Settings:
     batch_size : int
         Number of rows in a minibatch.
     n_epochs : int
-        Number of epochs in a cycle of the schedule, and the largest number of epochs in ``fit``. For L-BFGS,
-        the largest number of iterations. 0 if unknown: ``partial_fit`` with max_iter="auto".
+        Number of epochs in a cycle of the schedule, and the largest number of epochs in ``fit`` before a
+        refit. For L-BFGS, the largest number of iterations. 0 if unknown: ``partial_fit`` with
+        max_iter="auto".
     learning_rate : str or callable
         The name of the schedule, or the user's function.
     learning_rate_init : float
         The initial learning rate; NaN for L-BFGS, which has none.
     n_refit_epochs : int
         Number of epochs reserved for the refit on all rows.
-    patience : float or None
-        Number of epochs without improvement after which training stops; None if all epochs are trained.
+    patience : float
+        Number of epochs without improvement after which training stops; infinite if all epochs are trained.
     alpha_selection_epoch : int or None
         The epoch of a cycle after which alpha is selected; None if it is not.
     phase : str
@@ -72,7 +75,7 @@ class Settings:
     learning_rate: str | Callable[[float], float]
     learning_rate_init: float
     n_refit_epochs: int = 0
-    patience: float | None = None
+    patience: float = inf
     alpha_selection_epoch: int | None = None
     phase: str = ""
 
@@ -85,7 +88,7 @@ class Settings:
         n_refit_epochs = refit_epochs(n_epochs, params.learning_rate) if refits else 0
         n_epochs -= n_refit_epochs
         learning_rate = _constant_if_too_short(params.learning_rate, n_epochs)
-        patience = selection_epoch = None
+        patience, selection_epoch = inf, None
         if params.solver in OPTIMIZERS:
             selection_epoch = alpha_selection_epoch(params.alpha, learning_rate, n_epochs)
             if params.early_stopping or not schedule_class(params.learning_rate).anneals:
@@ -133,6 +136,20 @@ class Settings:
         """Whether the solver trains on minibatches; L-BFGS needs all rows at once."""
         return self.params.solver in OPTIMIZERS
 
+    def resolved(self) -> dict[str, float | None]:
+        """Return the fitted attributes that show what "auto" became, but for alpha, which training selects.
+
+        None stands for what the solver does not use, and for a number of epochs that is unknown.
+        """
+        numbers: dict[str, float | None] = {
+            "batch_size_": self.batch_size,
+            "learning_rate_init_": self.learning_rate_init,
+            "n_iter_no_change_": self.patience,
+        }
+        if not self.minibatches:
+            numbers = dict.fromkeys(numbers)
+        return numbers | {"max_iter_": self.n_epochs + self.n_refit_epochs or None}
+
     def alpha(self, batches: Batches, state: TrainingState) -> float:
         """Return the initial alpha, the strength of the L2 penalty; "auto" takes note of the rows."""
         if self.params.alpha == "auto":
@@ -158,7 +175,7 @@ class Settings:
     def make_stopping_rules(self, schedule: Schedule) -> list[StoppingRule]:
         """Return the rules that may stop training before the last epoch."""
         rules: list[StoppingRule] = []
-        if self.patience is not None:
+        if self.patience < inf:
             rules.append(Patience(self.patience, self.params.tol, schedule))
         return rules
 
@@ -170,10 +187,10 @@ def _constant_if_too_short(learning_rate: Any, n_epochs: int) -> Any:
 
 
 def rows_per_batch(batch_size: Any, n_rows: int) -> int:
-    """Return the batch size; "auto" is n_rows / 64, at least 32 and at most 256."""
-    if batch_size != "auto":
-        return int(batch_size)
-    return min(max(SMALLEST_AUTO_BATCH, n_rows // 64), LARGEST_AUTO_BATCH)
+    """Return the batch size, at most n_rows; "auto" is n_rows / 64, at least 32 and at most 256."""
+    if batch_size == "auto":
+        batch_size = min(max(SMALLEST_AUTO_BATCH, n_rows // 64), LARGEST_AUTO_BATCH)
+    return min(int(batch_size), n_rows)
 
 
 def number_of_epochs(max_iter: Any, solver: str, learning_rate: Any, n_batches: int) -> int:
@@ -205,7 +222,7 @@ def initial_learning_rate(learning_rate_init: Any, solver: str, learning_rate: A
 def epochs_of_patience(n_iter_no_change: Any, learning_rate: Any) -> float:
     """Return the patience in epochs; "auto" is 10, but unlimited with a schedule that anneals."""
     if n_iter_no_change != "auto":
-        return float(n_iter_no_change)
+        return inf if n_iter_no_change == inf else int(n_iter_no_change)
     return inf if schedule_class(learning_rate).anneals else 10
 
 

@@ -99,6 +99,7 @@ def early_stopper():
 
 def facts(mlp, **more):
     kept = ("classes_", "n_iter_", "t_", "loss_curve_", "validation_loss_curve_", "best_iter_", "best_loss_")
+    kept += ("batch_size_", "learning_rate_init_", "n_iter_no_change_")
     return {
         "theta": np.concatenate([a.ravel() for a in (*mlp.coefs_, *mlp.intercepts_)]),
         "memory": mlp._training_state["memory"],

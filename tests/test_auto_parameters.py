@@ -1,17 +1,22 @@
-"""Parameters that are "auto": what they come to, by themselves and together."""
+"""Parameters that are "auto": what they come to, by themselves and together, and where it can be read."""
 
 import functools
+import math
+import pickle
+import re
 from itertools import product
+from pathlib import Path
 
 import estimators
 import numpy as np
 import pytest
+from estimators import LBFGS_ONLY
 from sklearn.datasets import make_classification
 from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
-from skscratch import ScratchMLPClassifier
+from skscratch import ScratchMLPClassifier, settings
 from skscratch.rows import effective_size
 from skscratch.settings import epochs_of_patience, initial_learning_rate, number_of_epochs, rows_per_batch
 
@@ -168,7 +173,9 @@ def test_early_stopping_is_as_patient(learning_rate, n_epochs):
 @pytest.mark.parametrize(
     ("n", "size"),
     [
-        (1, 32),
+        (1, 1),
+        (31, 31),
+        (32, 32),
         (2048, 32),
         (2111, 32),
         (2112, 33),
@@ -178,9 +185,10 @@ def test_early_stopping_is_as_patient(learning_rate, n_epochs):
         (10**7, 256),
     ],
 )
-def test_a_batch_is_a_64th_of_the_rows_between_32_and_256(n, size):
+def test_a_batch_is_a_64th_of_the_rows_between_32_and_256_and_at_most_all_of_them(n, size):
     assert rows_per_batch("auto", n) == size
-    assert rows_per_batch(7, n) == 7
+    assert rows_per_batch(7, n) == min(7, n)
+    assert rows_per_batch(n + 1, n) == n
 
 
 @pytest.mark.parametrize(("n", "size"), [(70, 32), (2500, 39), (17_000, 256)])
@@ -376,3 +384,201 @@ def test_rows_that_are_equal_by_chance_are_learned_as_before():
     clf = ScratchMLPClassifier(random_state=0).fit(X, y)
     assert clf.score(X, y) == 1
     assert clf.alpha_ * len(X) == pytest.approx(0.5)
+
+
+# Where it can be read
+
+
+RESOLVED = ("batch_size_", "learning_rate_init_", "max_iter_", "n_iter_no_change_")
+
+
+def resolved(clf):
+    return tuple(getattr(clf, name) for name in RESOLVED)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(
+    ("n", "params", "expected"),
+    [
+        (100, {}, (32, 0.2, 100, np.inf)),
+        (100, {"solver": "adam"}, (32, 0.01, 100, np.inf)),
+        (100, {"learning_rate": "cosine"}, (32, 0.2, 100, np.inf)),
+        (100, {"learning_rate": _falling}, (32, 0.2, 100, np.inf)),
+        (100, {"learning_rate": "constant"}, (32, 0.05, 200, 10)),
+        (100, {"learning_rate": "adaptive", "solver": "adam"}, (32, 0.001, 200, 10)),
+        (100, {"solver": "lbfgs"}, (None, None, 200, None)),
+        (100, {"solver": "lbfgs", "max_iter": 7}, (None, None, 7, None)),
+        (10_000, {"max_iter": 1}, (156, 0.05, 1, np.inf)),
+        (10_000, {"max_iter": 2}, (156, 0.2, 2, np.inf)),
+        (10_000, {"max_iter": 1, "learning_rate": _falling}, (156, 0.2, 1, np.inf)),
+        (20_000, {"max_iter": 2, "solver": "adam"}, (256, 0.01, 2, np.inf)),
+        # What is set is taken; a batch has as many rows as there are, at most.
+        (20, {}, (20, 0.2, 200, np.inf)),
+        (100, {"batch_size": 1000, "learning_rate_init": 0.1, "max_iter": 3}, (100, 0.1, 3, np.inf)),
+        (100, {"learning_rate": "invscaling", "n_iter_no_change": 3, "batch_size": 50}, (50, 0.05, 200, 3)),
+        (100, {"learning_rate": "constant", "n_iter_no_change": np.inf}, (32, 0.05, 200, np.inf)),
+        # The numbers are those of the search; a refit is part of max_iter.
+        (100, {"early_stopping": True}, (32, 0.2, 134, np.inf)),
+        (100, {"early_stopping": True, "n_iter_no_change": 4, "max_iter": 40}, (32, 0.2, 40, 4)),
+        (100, {"early_stopping": True, "learning_rate": "constant"}, (32, 0.05, 200, 10)),
+    ],
+)
+def test_the_numbers_can_be_read_after_fit(n, params, expected):
+    clf = mlp(**{"n_iter_no_change": "auto"} | params).fit(*data(n))
+    assert resolved(clf) == expected
+    assert [type(value) for value in resolved(clf)] == [type(value) for value in expected]
+
+
+def test_numbers_of_numpy_become_plain_ones():
+    params = {"batch_size": np.int32(40), "learning_rate_init": np.float64(0.5), "max_iter": np.int64(3)}
+    clf = mlp(**params, early_stopping=True, n_iter_no_change=np.int8(2)).fit(*data(100))
+    assert resolved(clf) == (40, 0.5, 3, 2)
+    assert [type(value) for value in resolved(clf)] == [int, float, int, int]
+
+
+def test_the_numbers_give_the_same_training_when_they_are_set():
+    X, y = data(300)
+    auto = mlp(n_iter_no_change="auto", early_stopping=True).fit(X, y)
+    given = {name[:-1]: value for name, value in zip(RESOLVED, resolved(auto), strict=True)}
+    assert "auto" not in given.values()
+    again = mlp(**given, early_stopping=True).fit(X, y)
+    assert_same_training(auto, again)
+    assert resolved(again) == resolved(auto)
+    assert again.refit_loss_curve_ == auto.refit_loss_curve_
+
+
+def test_the_epochs_of_a_refit_are_included():
+    X, y = data(200)
+    clf = mlp(early_stopping=True, learning_rate="cosine").fit(X, y)
+    assert clf.max_iter_ == clf.n_iter_ + len(clf.refit_loss_curve_) == 67
+    assert clf.learning_rate_init_ == max(clf.learning_rate_curve_) == 0.2
+    # Without a refit, all epochs are those of the search.
+    clf = mlp(early_stopping=True).fit(X, y, X_val=X, y_val=y)
+    assert clf.max_iter_ == clf.n_iter_ == 58
+    clf = mlp(early_stopping=True, warm_start=True).fit(X, y)
+    assert clf.max_iter_ == clf.n_iter_ == 67
+
+
+def test_rows_of_weight_zero_fill_no_batch():
+    X, y = data(60)
+    assert mlp(max_iter=2).fit(X, y, sample_weight=np.arange(60) % 3 == 0).batch_size_ == 20
+
+
+def test_the_numbers_are_those_of_the_last_call():
+    X, y = data(10_000)
+    clf = mlp(max_iter=2, warm_start=True).fit(X, y)
+    assert resolved(clf) == (156, 0.2, 2, np.inf)
+    clf.set_params(max_iter=3, solver="adam").fit(X[:100], y[:100])
+    assert resolved(clf) == (32, 0.01, 3, np.inf)
+    clf.partial_fit(X[:3000], y[:3000])
+    assert resolved(clf) == (46, 0.01, 3, np.inf)
+    # The last epoch is not known.
+    clf.set_params(max_iter="auto").partial_fit(X[:5], y[:5])
+    assert resolved(clf) == (5, 0.001, None, np.inf)
+    clf.set_params(learning_rate="constant", max_iter=1000).partial_fit(X[:5], y[:5])
+    assert resolved(clf) == (5, 0.001, 1000, np.inf)
+    before = resolved(clf)
+    with pytest.raises(ValueError, match="NaN"):
+        clf.fit(np.full_like(X, np.nan), y)
+    assert resolved(clf) == before
+
+
+def test_a_fit_that_diverges_shows_the_numbers_that_it_had():
+    X, y = data(100)
+    params = {"learning_rate_init": 1e100, "learning_rate": lambda fraction: float(fraction > 0.5)}
+    with pytest.warns(UserWarning, match="Training diverged in epoch"):
+        clf = mlp(max_iter=10, max_grad_norm=None, **params).fit(X, y)
+    assert clf.n_iter_ == 6
+    assert resolved(clf) == (32, 1e100, 10, np.inf)
+
+
+def test_a_model_from_a_pickle_without_them_trains_on():
+    X, y = data(100)
+    clf, expected = mlp(max_iter=5).fit(X, y), mlp(max_iter=5).fit(X, y).partial_fit(X, y)
+    for name in RESOLVED:
+        delattr(clf, name)
+    old = pickle.loads(pickle.dumps(clf))
+    old.to_sklearn()
+    assert_same_training(old.partial_fit(X, y), expected)
+    assert resolved(old) == resolved(expected)
+
+
+# The table that lists what "auto" stands for
+
+GUIDE = Path(__file__).parents[1] / "docs" / "user_guide" / "training.rst"
+# The columns of the tables, as parameters. Where patience ends training, it does so soon.
+COLUMNS = [
+    [*({"learning_rate": rate} for rate in ANNEALED), {"solver": "adam"}],
+    [
+        *({"learning_rate": rate, "tol": 1.0} for rate in UNANNEALED),
+        {"learning_rate": "constant", "tol": 1.0, "solver": "adam"},
+    ],
+    [LBFGS_ONLY | {"tol": 1.0}],
+]
+
+
+def enough_epochs(clf, n):
+    return min(max(30, math.ceil(400 / math.ceil(n / clf.batch_size_))), 200)
+
+
+def was_selected(clf, n):
+    return clf.alpha_iter_ == round(clf.max_iter_ * 2 / 3) and 0.5 <= clf.alpha_ * n <= 12
+
+
+# Whether each cell of the table is true of a classifier that was fitted on n rows.
+IS_TRUE = {
+    "max_iter": {
+        "30, or enough for 400 steps, but at most 200": lambda clf, n: clf.max_iter_ == enough_epochs(clf, n),
+        "200": lambda clf, n: clf.max_iter_ == 200,
+    },
+    "learning_rate_init": {
+        "0.2 for SGD, 0.01 for Adam": lambda clf, n: (
+            clf.learning_rate_init_ == {"sgd": 0.2, "adam": 0.01}[clf.solver]
+        ),
+        "0.05 for SGD, 0.001 for Adam": lambda clf, n: (
+            clf.learning_rate_init_ == {"sgd": 0.05, "adam": 0.001}[clf.solver]
+        ),
+        "not used": lambda clf, n: clf.learning_rate_init_ is None,
+    },
+    "n_iter_no_change": {
+        "unlimited": lambda clf, n: clf.n_iter_no_change_ == np.inf,
+        "10": lambda clf, n: clf.n_iter_no_change_ == 10,
+        "not used": lambda clf, n: clf.n_iter_no_change_ is None,
+    },
+    "alpha": {
+        "3 / N, selected anew after two thirds of the epochs": was_selected,
+        "3 / N": lambda clf, n: clf.alpha_ == pytest.approx(3 / n) and clf.alpha_iter_ is None,
+    },
+    "batch_size": {
+        "n / 64, from 32 to 256": lambda clf, n: clf.batch_size_ == min(max(32, n // 64), 256),
+        "not used": lambda clf, n: clf.batch_size_ is None,
+    },
+}
+
+
+def table_of_values(text):
+    """Return the cells of the first table with four columns: for each parameter, those to its right."""
+    border = re.search(r"^=+(?: +=+){3}$", text, re.MULTILINE)[0]
+    spans, table, row = [match.span() for match in re.finditer("=+", border)], {}, []
+    for line in text.split(f"{border}\n")[2].splitlines():
+        name, *cells = (line[start:end].strip().strip("`") for start, end in spans)
+        if name:
+            table[name] = row = cells
+        else:
+            row[:] = [f"{text} {more}".strip() for text, more in zip(row, cells, strict=True)]
+    return table
+
+
+@pytest.mark.parametrize("n", [100, 20_000])
+def test_the_table_of_values_is_true(n):
+    table, (X, y) = table_of_values(GUIDE.read_text(encoding="utf-8")), data(n)
+    assert table.keys() == IS_TRUE.keys()
+    for i, column in enumerate(COLUMNS):
+        for params in column:
+            clf = ScratchMLPClassifier(3, **params, random_state=0).fit(X, y)
+            for name, row in table.items():
+                assert IS_TRUE[name][row[i]](clf, n), (name, row[i], params)
+
+
+def test_the_table_in_the_module_is_that_of_the_guide():
+    assert table_of_values(settings.__doc__) == table_of_values(GUIDE.read_text(encoding="utf-8"))

@@ -15,8 +15,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skscratch import FirstLayerDisplay, LossCurveDisplay, ScratchMLPClassifier
-from skscratch.display import TrainingCurves
+from skscratch import FirstLayerDisplay, LossCurveDisplay, ScratchMLPClassifier, TrainingCurves
 
 X, y = load_iris(return_X_y=True)
 

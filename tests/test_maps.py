@@ -1,10 +1,12 @@
-"""The maps that the docs draw are true: of the modules in the order of their imports, and of the tests."""
+"""The maps that the docs draw are true: of the modules in the order of their imports, the API, the tests."""
 
 import ast
 import re
 from pathlib import Path
 
 import pytest
+
+import skscratch
 
 ROOT = Path(__file__).parents[1]
 PACKAGE, TESTS = ROOT / "skscratch", ROOT / "tests"
@@ -48,6 +50,11 @@ def test_a_module_imports_only_modules_above_it_in_the_reading_guide(module):
 def test_imports_are_seen_in_every_form():
     assert imported_by("training") >= {"batches", "objective", "optimizers"}
     assert "classifier" in imported_by("parallel")
+
+
+def test_the_api_page_lists_every_public_name():
+    page = (ROOT / "docs" / "api.rst").read_text(encoding="utf-8")
+    assert set(skscratch.__all__) <= set(re.findall(r"^   (\w+)$", page, re.MULTILINE))
 
 
 def test_the_map_of_tests_names_every_file_of_tests_and_every_module():

@@ -69,7 +69,7 @@ def ranks(everyones):
 def assert_like_one(got, one, rtol=1e-9):
     expected = mpi_program.facts(one)
     assert_allclose(got["theta"], expected["theta"], rtol=rtol, atol=rtol)
-    for name in ("n_iter_", "t_", "best_iter_"):
+    for name in ("n_iter_", "t_", "best_iter_", "batch_size_", "learning_rate_init_", "n_iter_no_change_"):
         assert got[name] == expected[name], name
     assert_allclose(got["loss_curve_"], expected["loss_curve_"], rtol=rtol)
     assert_array_equal(got["classes_"], expected["classes_"])
@@ -112,6 +112,7 @@ def test_the_automatic_batch_size_counts_the_rows_of_all_ranks(ranks):
     assert rows_per_batch("auto", 6144) == 96
     one = mpi_program.make_mlp(batch_size=96, max_iter=2).fit(*mpi_program.make_data("binary", 6144))
     assert_like_one(ranks("automatic_batch_size")[0], one)
+    assert one.batch_size_ == 96
 
 
 def test_rows_without_weights_weigh_one_beside_a_rank_with_weights(ranks):

@@ -1,6 +1,7 @@
 """A call that trains succeeds, or leaves the estimator as it was; what users store on it is kept."""
 
 import copy
+import inspect
 
 import numpy as np
 import pytest
@@ -139,6 +140,23 @@ def test_a_scorer_cannot_spoil_the_parameters():
     assert spoiled.validation_scores_ == clean.validation_scores_
     assert_array_equal(parameters(spoiled), parameters(clean))
     assert_array_equal(spoiled.predict(X), clean.predict(X))
+
+
+def test_a_scorer_cannot_replace_a_fitted_attribute():
+    fitted = [name for name in inspect.get_annotations(type(mlp())) if not name.startswith("_")]
+
+    def replace(estimator, X, y):
+        accuracy = estimator.score(X, y)
+        for name in fitted:
+            setattr(estimator, name, "replaced")
+        return accuracy
+
+    replaced, clean = (
+        mlp(early_stopping=True, scoring=scoring, max_iter=3, warm_start=True).fit(X, Y).fit(X, Y)
+        for scoring in (replace, "accuracy")
+    )
+    assert_unchanged(replaced.set_params(scoring="accuracy"), snapshot(clean))
+    assert not hasattr(replaced, "feature_names_in_")
 
 
 # Curves grow in place
