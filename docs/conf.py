@@ -5,9 +5,13 @@ MNIST uses the digits that scikit-learn ships, unless the environment variable S
 with the original files. The order of the examples and their arguments are in gallery.py.
 """
 
+import os
 import sys
 import warnings
 from pathlib import Path
+
+# Gradient boosting on a small table takes 20 times as long if its threads have to share busy cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from docutils import nodes
 

@@ -122,7 +122,6 @@ axes[0].set_xlabel("")
 # red, and decrease it where they are blue. A blank unit is dead: an early step made the input of its
 # ReLU negative for every image, so its gradient is zero and it cannot recover.
 
-# sphinx_gallery_thumbnail_number = 2
 fig, ax = plt.subplots(figsize=(7, 4), layout="constrained")
 FirstLayerDisplay.from_estimator(narrow, image_shape=(side, side), n_columns=5, ax=ax)
 
@@ -136,6 +135,7 @@ answer = wide.classes_[probability.argmax(axis=1)]
 wrong = np.flatnonzero(answer != y_test)
 surest = wrong[np.argsort(-probability[wrong].max(axis=1), kind="stable")][:9]
 
+# sphinx_gallery_thumbnail_number = 3
 fig, axes = plt.subplots(3, 3, figsize=(7, 7.5), layout="constrained")
 for ax in axes.flat:
     ax.axis("off")

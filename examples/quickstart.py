@@ -17,8 +17,10 @@ The user guide explains the parameters to tune (:doc:`/user_guide/training`) and
 # --------
 # scikit-learn's digits are 1,797 images of 8 x 8 pixels. A quarter of them is the test set.
 
+# sphinx_gallery_start_ignore
 import argparse
 
+# sphinx_gallery_end_ignore
 import matplotlib.pyplot as plt
 from sklearn.base import clone
 from sklearn.datasets import load_digits
@@ -57,11 +59,12 @@ grid = {
 }
 search = GridSearchCV(pipeline, grid, scoring="neg_log_loss", cv=3, n_jobs=2).fit(X_train, y_train)
 
-print("log loss in cross-validation:")
-for parameters, score in zip(
-    search.cv_results_["params"], search.cv_results_["mean_test_score"], strict=True
-):
-    print(f"{-score:.3f} with {parameters}")
+sizes = search.cv_results_["param_mlp__hidden_layer_sizes"]
+rates = search.cv_results_["param_mlp__learning_rate_init"]
+losses = -search.cv_results_["mean_test_score"]
+print(f"{'hidden_layer_sizes':<20}{'learning_rate_init':>18}{'log loss':>10}")
+for size, rate, loss in zip(sizes, rates, losses, strict=True):
+    print(f"{size!s:<20}{rate:>18}{loss:>10.3f}")
 print("best parameters:")
 for name, value in search.best_params_.items():
     print(f"  {name} = {value!r}")
@@ -74,6 +77,10 @@ for name, value in search.best_params_.items():
 y_pred = search.predict(X_test)
 print(f"test accuracy: {search.best_estimator_.score(X_test, y_test):.3f}")
 print(classification_report(y_test, y_pred))
+
+# %%
+# In the confusion matrix, each row is a true digit, and each column a predicted digit.
+
 print("confusion matrix (rows: true digit, columns: predicted digit):")
 print(confusion_matrix(y_test, y_pred))
 
