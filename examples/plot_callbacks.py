@@ -11,6 +11,8 @@ This page records scores with scikit-learn's own :class:`~sklearn.callback.Scori
 fit and in a grid search. Then it draws how the decision boundary develops, and stops training at a
 target accuracy. :class:`~sklearn.callback.ProgressBar` works in the same way; it needs the package
 ``rich``.
+
+The user guide has the rules: :doc:`/user_guide/callbacks`.
 """
 
 # %%
@@ -49,20 +51,26 @@ settings = {
 # Record scores
 # -------------
 # ``ScoringMonitor`` scores the network on the training data after every epoch, with any scorers of
-# scikit-learn. Its log has one entry for each epoch and one for the whole fit.
+# scikit-learn. Its log has one entry for each epoch and one for the whole fit. An entry is a dictionary:
+# ``task_name`` says which of the two it is, ``task_id`` counts the epochs from zero, and each score has its
+# own key.
 
 monitor = ScoringMonitor(scoring=["accuracy", "neg_log_loss"])
 ScratchMLPClassifier(**settings).set_callbacks(monitor).fit(X, y)
 
 log = monitor.get_logs().data
-print("the last entry:", *log[-1].items(), sep="\n")
 entries = [entry for entry in log if entry["task_name"] == "epoch"]
 epochs = [entry["task_id"] + 1 for entry in entries]
 
-fig, axes = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
+print(f"{'epoch':>5}{'accuracy':>10}{'neg_log_loss':>14}")
+for entry in entries[::10] + entries[-1:]:
+    print(f"{entry['task_id'] + 1:>5}{entry['accuracy']:>10.3f}{entry['neg_log_loss']:>14.3f}")
+
+fig, axes = plt.subplots(2, 1, figsize=(7, 5), sharex=True, layout="constrained")
 for ax, score in zip(axes, ["accuracy", "neg_log_loss"], strict=True):
     ax.plot(epochs, [entry[score] for entry in entries], color="#0072B2")
-    ax.set(xlabel="epoch", ylabel=score)
+    ax.set_ylabel(score)
+axes[1].set_xlabel("epoch")
 fig.suptitle("Scores on the training data")
 
 # %%
@@ -70,7 +78,7 @@ fig.suptitle("Scores on the training data")
 # ----------------
 # A search passes a callback on to each of its fits. The path of an entry leads from the search to the
 # epoch. Its third number counts the fits of the cross-validation: first the folds of the first
-# candidate, then those of the second. Each line below is the mean over the folds.
+# candidate, then those of the second. The plot shows the mean over the folds for each candidate.
 
 rates = [0.003, 0.03, 0.3]
 n_folds = 4
@@ -112,36 +120,38 @@ class BorderKeeper:
         self.pictures = {}
 
     def setup(self, estimator, context):
-        """Training begins: forget the last one."""
+        """Forget the previous training run."""
         self.pictures = {}
 
     def on_fit_task_begin(self, estimator, context):
-        """Wait for the end of the epoch."""
+        """Do nothing: the network is evaluated at the end of the epoch."""
 
     def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
-        """An epoch has ended, or the fit."""
+        """Record the probabilities at the end of a chosen epoch."""
         epoch = context.task_id + 1
         if context.task_name == "epoch" and epoch in self.epochs:
             self.pictures[epoch] = fitted_estimator.predict_proba(self.grid)[:, 1]
 
     def teardown(self, estimator, context):
-        """Training has ended."""
+        """Do nothing: there is nothing to close."""
 
 
 x0, x1 = np.meshgrid(np.linspace(-1.7, 2.7, 100), np.linspace(-1.4, 1.9, 100))
 keeper = BorderKeeper(np.column_stack([x0.ravel(), x1.ravel()]), epochs=[1, 4, 12, 60])
 ScratchMLPClassifier(**settings).set_callbacks(keeper).fit(X, y)
 
-fig, axes = plt.subplots(1, 4, figsize=(11, 3.2), sharex=True, sharey=True, layout="constrained")
-for ax, (epoch, probability) in zip(axes, keeper.pictures.items(), strict=True):
+# sphinx_gallery_thumbnail_number = 3
+fig, axes = plt.subplots(2, 2, figsize=(7, 5.5), sharex=True, sharey=True, layout="constrained")
+for ax, (epoch, probability) in zip(axes.flat, keeper.pictures.items(), strict=True):
     filled = ax.contourf(
         x0, x1, probability.reshape(x0.shape), levels=np.linspace(0, 1, 11), cmap="PuOr", alpha=0.7
     )
-    for label, color in [(0, "#7F3B08"), (1, "#2D004B")]:
-        ax.scatter(*X[y == label].T, s=12, color=color, edgecolor="white", lw=0.4)
-    ax.set(xlabel="first feature", title=f"after epoch {epoch}")
-axes[0].set_ylabel("second feature")
-fig.colorbar(filled, ax=axes, label="probability of violet", shrink=0.8)
+    for label, color, marker in [(0, "#7F3B08", "o"), (1, "#2D004B", "s")]:
+        ax.scatter(*X[y == label].T, s=12, color=color, marker=marker, edgecolor="white", lw=0.4)
+    ax.set_title(f"after epoch {epoch}")
+fig.supxlabel("first feature", size="medium")
+fig.supylabel("second feature", size="medium")
+fig.colorbar(filled, ax=axes, label="probability of the violet squares", shrink=0.8)
 
 # %%
 # Stop training
@@ -159,11 +169,11 @@ class StopAtTarget:
         self.scores = []
 
     def setup(self, estimator, context):
-        """Training begins: forget the last one."""
+        """Forget the previous training run."""
         self.scores = []
 
     def on_fit_task_begin(self, estimator, context):
-        """Wait for the end of the epoch."""
+        """Do nothing: the network is evaluated at the end of the epoch."""
 
     def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
         """Score the network; return whether to stop."""
@@ -172,7 +182,7 @@ class StopAtTarget:
             return self.scores[-1] >= self.target
 
     def teardown(self, estimator, context):
-        """Training has ended."""
+        """Do nothing: there is nothing to close."""
 
 
 stopper = StopAtTarget(X_test, y_test, target=0.96)

@@ -7,6 +7,8 @@ A network that is trained for too long memorises its training set. Early stoppin
 validation set, which is not trained on. It decides three things: when to stop (the patience,
 ``n_iter_no_change``), what to monitor (``scoring``), and which weights to keep (here always those of
 the best epoch). This page shows them one at a time.
+
+The user guide has the rules: :doc:`/user_guide/stopping`.
 """
 
 # %%
@@ -14,7 +16,7 @@ the best epoch). This page shows them one at a time.
 # -----------------------
 # There are 600 training rows, a tenth of them with a random label, and 100 hidden units: enough to learn
 # the wrong labels, too. The validation set is passed as ``X_val, y_val``. Without it,
-# ``early_stopping=True`` splits off ``validation_fraction`` of the rows, and ends with a refit on all
+# ``early_stopping=True`` holds out ``validation_fraction`` of the rows, and ends with a refit on all
 # rows from the best epoch.
 
 import matplotlib.pyplot as plt
@@ -70,7 +72,7 @@ whole = train(n_iter_no_change=np.inf)
 patient = {k: train(n_iter_no_change=k) for k in [2, 5, 20]}
 
 epochs = range(1, MAX_ITER + 1)
-fig, ax = plt.subplots(figsize=(8, 4.5), layout="constrained")
+fig, ax = plt.subplots(figsize=(7, 5), layout="constrained")
 ax.plot(epochs, whole.loss_curve_, color="#0072B2", label="training loss")
 ax.plot(epochs, whole.validation_loss_curve_, color="#D55E00", ls="--", label="validation loss")
 for (k, clf), color, size in zip(
@@ -95,11 +97,11 @@ ax.legend()
 
 by_accuracy = train(scoring="accuracy", n_iter_no_change=np.inf)
 
-fig, axes = plt.subplots(2, 1, figsize=(8, 5), sharex=True, layout="constrained")
+fig, axes = plt.subplots(2, 1, figsize=(7, 5.5), sharex=True, layout="constrained")
 axes[0].plot(epochs, by_accuracy.validation_loss_curve_, color="#D55E00")
-axes[0].set_ylabel("validation loss")
+axes[0].set(ylabel="validation loss", ylim=(0.3, 0.6))
 axes[1].plot(epochs, by_accuracy.validation_scores_, color="#D55E00")
-axes[1].set(xlabel="epoch", ylabel="validation accuracy")
+axes[1].set(xlabel="epoch", ylabel="validation accuracy", ylim=(0.8, 0.95))
 for ax in axes:
     for scoring, clf, color, ls in [
         ("loss", whole, "#0072B2", "--"),
@@ -123,7 +125,7 @@ settings = {
     'best by scoring="loss"': {},
 }
 
-fig, axes = plt.subplots(1, 2, figsize=(9, 3), sharey=True, layout="constrained")
+fig, axes = plt.subplots(2, 1, figsize=(7, 4.5), sharey=True, layout="constrained")
 for height, (name, parameters) in enumerate(settings.items()):
     runs = [train(seed, **parameters) for seed in range(10)]
     losses = [log_loss(y_test, clf.predict_proba(X_test)) for clf in runs]

@@ -6,6 +6,8 @@ Imbalanced classes
 If one class is rare, a network that never predicts it still has a high accuracy.
 ``class_weight="balanced"`` multiplies the weight of each row so that all classes have the same total
 weight. This page shows what that changes, what it does not change, and what it costs.
+
+The user guide has more on weights and thresholds: :doc:`/user_guide/weights`.
 """
 
 # %%
@@ -82,10 +84,10 @@ for name, clf in networks.items():
 # Decision regions
 # ----------------
 # The region of the rare class is much larger with class weights. With the lower threshold it is nearly
-# the same.
+# the same as with class weights.
 
-fig, axes = plt.subplots(1, 3, figsize=(11, 4), sharex=True, sharey=True, layout="constrained")
-for ax, (name, clf) in zip(axes, networks.items(), strict=True):
+fig, axes = plt.subplots(2, 2, figsize=(7, 6), sharex=True, sharey=True, layout="constrained")
+for ax, (name, clf) in zip(axes.flat, networks.items(), strict=False):
     regions = DecisionBoundaryDisplay.from_estimator(
         clf,
         X_train,
@@ -95,11 +97,15 @@ for ax, (name, clf) in zip(axes, networks.items(), strict=True):
         alpha=0.25,
         ax=ax,
     )
-    for label, color, size in [(0, COMMON, 3), (1, RARE, 8)]:
-        ax.scatter(*X_train[y_train == label].T, s=size, color=color, label=CLASS_NAMES[label])
-    ax.set(xlabel="first feature", ylabel="", title=name)
-axes[0].set_ylabel("second feature")
-axes[0].legend(markerscale=2)
+    for label, color, marker, size in [(0, COMMON, ".", 6), (1, RARE, "+", 16)]:
+        rows = X_train[y_train == label]
+        ax.scatter(*rows.T, s=size, color=color, marker=marker, label=CLASS_NAMES[label])
+    ax.set(xlabel="", ylabel="", title=name)
+axes[0, 1].tick_params(labelbottom=True)
+axes[1, 1].axis("off")
+axes[1, 1].legend(*axes[0, 0].get_legend_handles_labels(), loc="center", markerscale=2, title="class")
+fig.supxlabel("first feature", size="medium")
+fig.supylabel("second feature", size="medium")
 
 # %%
 # Confusion matrices
@@ -108,8 +114,9 @@ axes[0].legend(markerscale=2)
 # with the lower threshold, about nine rare rows in ten are found. The cost looks small, but one common
 # row in ten is more than all rare rows together: two predictions of "rare" in three are wrong.
 
-fig, axes = plt.subplots(1, 3, figsize=(11, 3.6), layout="constrained")
-for ax, (name, clf) in zip(axes, networks.items(), strict=True):
+fig, axes = plt.subplots(2, 2, figsize=(7, 6.5), layout="constrained")
+axes[1, 1].axis("off")
+for ax, (name, clf) in zip(axes.flat, networks.items(), strict=False):
     ConfusionMatrixDisplay.from_estimator(
         clf,
         X_test,
@@ -121,27 +128,26 @@ for ax, (name, clf) in zip(axes, networks.items(), strict=True):
         colorbar=False,
         ax=ax,
     )
-    ax.set(xlabel="predicted", ylabel="", title=name)
-axes[0].set_ylabel("true")
+    ax.set(xlabel="predicted", ylabel="true", title=name)
 
 # %%
 # Precision, recall and calibration
 # ---------------------------------
-# The left plot shows precision against recall over all thresholds. The curves nearly coincide: the two
-# networks rank the rows in almost the same order. The right plot shows the fraction of rare rows among
+# The first plot shows precision against recall over all thresholds. The curves nearly coincide: the two
+# networks rank the rows in almost the same order. The second plot shows the fraction of rare rows among
 # those with a certain predicted probability. The unweighted network is well calibrated. The weighted
 # one predicts probabilities for a population in which both classes are equally frequent.
 #
 # So class weights move the decision boundary, as a threshold does. Use them if you need the labels of
 # ``predict`` and both classes matter equally. Do not use them if you need the probabilities.
 
-fig, axes = plt.subplots(1, 2, figsize=(10, 4.5), layout="constrained")
+fig, axes = plt.subplots(2, 1, figsize=(7, 8), layout="constrained")
 for name, clf, color, ls in [
     ("no class weights", plain, COMMON, "-"),
     ('class_weight="balanced"', balanced, "#E69F00", "--"),
 ]:
     precision, recall, _ = precision_recall_curve(y_test, clf.predict_proba(X_test)[:, 1])
-    axes[0].plot(recall, precision, color=color, ls=ls, label=name)
+    axes[0].plot(recall, precision, color=color, ls=ls, lw=2, label=name)
     CalibrationDisplay.from_estimator(
         clf, X_test, y_test, n_bins=10, name=name, ax=axes[1], color=color, ls=ls
     )

@@ -1,20 +1,21 @@
 """
-===============
-A jagged effect
-===============
+===========================================
+Piecewise linear encoding of jagged effects
+===========================================
 
 Some effects of a number are not smooth: a discount begins at 100, a tax rises in steps, machines fail in
-certain hours. On one scaled column, a network bends many hidden units to learn such an effect, and does not
-get far in a short training. :class:`~skscratch.PiecewiseLinearEncoder` adds the positions between knots, so
-that the effect is a weighted sum of columns. :func:`~skscratch.make_tabular_pipeline` uses it for all numbers
-of a table.
+certain hours. On one scaled column, a network needs many hidden units to learn such an effect, and many
+epochs. :class:`~skscratch.PiecewiseLinearEncoder` adds the positions between knots, so that the effect is a
+weighted sum of columns. :func:`~skscratch.make_tabular_pipeline` uses it for all numbers of a table.
+
+The user guide explains the encoding: :doc:`/user_guide/tables`.
 """
 
 # %%
 # The data
 # --------
-# 2,000 rows of three columns. Only the first one matters: the probability of the second class jumps up and
-# down with it.
+# There are 2,000 rows of three columns. Only the first one matters: with it, the probability of the second
+# class jumps up and down.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -57,20 +58,21 @@ best = np.maximum(probability(X_test[:, 0]), 1 - probability(X_test[:, 0])).mean
 print(f"{'best possible':<16}{best:>10.3f}")
 
 # %%
-# What they have learned
-# ----------------------
-# Each line is the predicted probability along the first column, with the two others at their means. The grey
-# lines are the knots.
+# Predicted probabilities
+# -----------------------
+# The plots show the predicted probability along the first column, with the two others at their means. The
+# vertical lines are the knots.
 
 grid = np.c_[np.linspace(0, 24, 600), np.full((600, 2), 12)]
-fig, axes = plt.subplots(1, 3, figsize=(11, 3.6), sharex=True, sharey=True, layout="constrained")
+fig, axes = plt.subplots(3, 1, figsize=(7, 8), sharex=True, sharey=True, layout="constrained")
 for ax, (name, model) in zip(axes, models.items(), strict=True):
     ax.plot(grid[:, 0], probability(grid[:, 0]), color="0.5", linestyle="--", label="true")
     ax.plot(grid[:, 0], model.predict_proba(grid)[:, 1], color="#D55E00", label="predicted")
-    ax.set(title=name, xlabel="first column", xticks=range(0, 25, 4), ylim=(0, 1))
+    ax.set(title=name, xticks=range(0, 25, 4), ylim=(0, 1))
 for ax, n_knots in zip(axes[1:], (8, 16), strict=True):
     for knot in PiecewiseLinearEncoder(n_knots=n_knots).fit(X[:, :1]).knots_[0]:
         ax.axvline(knot, color="0.85", linewidth=1, zorder=0)
-axes[0].set_ylabel("probability of the second class")
+axes[1].set_ylabel("probability of the second class")
+axes[2].set_xlabel("first column")
 fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
 plt.show()

@@ -1,12 +1,14 @@
 """
 =======================
-Learning-rate schedules
+Learning rate schedules
 =======================
 
 The learning rate is the length of a step. No single length is best for the whole of training. Long
 steps make fast progress at first. Only short steps converge at the end, because each step follows the
 gradient of a few rows instead of all. ``learning_rate`` names the schedule, and
 ``learning_rate_init`` sets its scale. This page shows the schedules and the losses that they reach.
+
+The user guide says which schedule to choose: :doc:`/user_guide/training`.
 """
 
 # %%
@@ -21,8 +23,8 @@ gradient of a few rows instead of all. ``learning_rate`` names the schedule, and
 #   rate four times.
 #
 # The last three take exactly ``max_iter`` epochs: patience with the training loss does not stop them
-# early. For the others, patience is unlimited here, except for ``"adaptive"``, which depends on it. So
-# every run takes 40 epochs. The warning that training has not converged is switched off.
+# early. For the others, patience is unlimited here, except for ``"adaptive"``, which depends on it. Every
+# run takes 40 epochs. The warning that training has not converged is switched off.
 
 import warnings
 
@@ -44,13 +46,14 @@ def halve_four_times(fraction):
     return 0.5 ** int(5 * fraction)
 
 
+# "constant" is wide and pale, because other lines cover it.
 schedules = {
-    "constant": ("constant", "#0072B2", "-"),
-    "invscaling": ("invscaling", "#56B4E9", "--"),
-    "adaptive": ("adaptive", "#009E73", "-."),
-    "cosine": ("cosine", "#E69F00", "-"),
-    "one_cycle": ("one_cycle", "#D55E00", "--"),
-    "halve_four_times": (halve_four_times, "#CC79A7", ":"),
+    "constant": ("constant", {"color": "#0072B2", "lw": 6, "alpha": 0.35}),
+    "invscaling": ("invscaling", {"color": "#56B4E9", "ls": "--", "marker": "s"}),
+    "adaptive": ("adaptive", {"color": "#009E73", "ls": "-.", "marker": "^"}),
+    "cosine": ("cosine", {"color": "#E69F00", "marker": "o"}),
+    "one_cycle": ("one_cycle", {"color": "#D55E00", "ls": "--", "marker": "D"}),
+    "halve_four_times": (halve_four_times, {"color": "#CC79A7", "ls": ":", "lw": 2.5, "marker": "v"}),
 }
 
 X, y = make_classification(
@@ -79,19 +82,19 @@ def train(schedule, learning_rate_init, seed=0):
 # Rates and losses
 # ----------------
 # ``learning_rate_curve_`` and ``loss_curve_`` hold the rate and the loss of each epoch. At a constant
-# rate of 0.1, the loss soon reaches a plateau and fluctuates. Wherever the rate decays, the loss falls
+# rate of 0.1, the loss soon reaches a plateau and fluctuates. Whenever the rate decays, the loss falls
 # as well.
 
-fig, axes = plt.subplots(1, 2, figsize=(10, 4.5), layout="constrained")
-for name, (schedule, color, ls) in schedules.items():
+fig, axes = plt.subplots(2, 1, figsize=(7, 8), sharex=True, layout="constrained")
+for name, (schedule, style) in schedules.items():
     clf = train(schedule, learning_rate_init=0.1)
     epochs = range(1, clf.n_iter_ + 1)
-    style = {"color": color, "ls": ls, "lw": 2, "label": name}
-    axes[0].plot(epochs, clf.learning_rate_curve_, **style)
-    axes[1].plot(epochs, clf.loss_curve_, **style)
-axes[0].set(xlabel="epoch", ylabel="learning rate", title="Learning rate of each epoch")
-axes[1].set(xlabel="epoch", ylabel="training loss", title="Training loss of each epoch")
-axes[1].legend()
+    axes[0].plot(epochs, clf.learning_rate_curve_, **style, markevery=5, label=name)
+    axes[1].plot(epochs, clf.loss_curve_, **style, markevery=5)
+axes[0].set(ylabel="learning rate", title="Learning rate of each epoch")
+axes[1].set(xlabel="epoch", ylabel="training loss", ylim=(0.35, 1))
+axes[1].set_title("Training loss of each epoch")
+fig.legend(loc="outside lower center", ncols=3)
 
 # %%
 # Test losses
@@ -103,7 +106,7 @@ axes[1].legend()
 
 rates = [0.01, 0.03, 0.1, 0.3]
 test_loss = {}
-for name, (schedule, _, _) in schedules.items():
+for name, (schedule, _) in schedules.items():
     test_loss[name] = []
     for rate in rates:
         runs = [train(schedule, rate, seed) for seed in range(3)]
@@ -115,13 +118,14 @@ print(line.format("learning_rate_init", *rates))
 for name, losses in test_loss.items():
     print(line.format(name, *(f"{loss:.3f}" for loss in losses)))
 
-fig, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
-for name, (_, color, ls) in schedules.items():
-    ax.plot(rates, test_loss[name], "o", color=color, ls=ls, lw=2, label=name)
+# sphinx_gallery_thumbnail_number = 2
+fig, ax = plt.subplots(figsize=(7, 5.5), layout="constrained")
+for name, (_, style) in schedules.items():
+    ax.plot(rates, test_loss[name], **style, label=name)
 ax.set(xscale="log", xlabel="learning_rate_init", ylabel="test loss", ylim=(0.5, 0.8))
 ax.set_xticks(rates, labels=rates)
 ax.minorticks_off()
 ax.set_title("Test loss after 40 epochs")
-ax.legend()
+fig.legend(loc="outside lower center", ncols=3)
 
 plt.show()

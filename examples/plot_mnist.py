@@ -1,147 +1,42 @@
 """
-==================
-Handwritten digits
-==================
+=====
+MNIST
+=====
 
-MNIST holds 70,000 handwritten digits, each an image of 28 x 28 grey pixels. A well-known exercise is
-to classify them with a network written from scratch. This page follows one such notebook: 784 inputs,
-15 hidden ReLU units and 10 softmax outputs, trained on minibatches of 128 images. Then it trains a
-wider network with the same few lines.
+MNIST holds 70,000 handwritten digits, each an image of 28 x 28 grey pixels. A well-known exercise is to
+classify them with a network written from scratch. This page follows a published notebook that does so in
+NumPy: 784 inputs, 15 hidden ReLU units and 10 softmax outputs, trained for up to 700 epochs on
+minibatches of 128 images. Then this page trains a wider network with the same few lines.
 
-The notebook measures its progress on the training and the test set, and notes that a validation set
-should be used. Here, ``early_stopping=True`` splits off a validation set, monitors the loss on it, and
-keeps the weights of the best epoch.
+With MNIST, the two networks reach a test accuracy of 0.954 and 0.980 in 20 epochs. The pictures and
+numbers below are those of MNIST if the printed line says 28 x 28 pixels. If it says 8 x 8 pixels, they
+are those of scikit-learn's small digits, with which this page can be built offline.
 
-As a script, this page downloads MNIST once with :func:`sklearn.datasets.fetch_openml`, or reads it
-from a folder with the four original files::
+As a script, it downloads MNIST once with :func:`sklearn.datasets.fetch_openml`, or reads it from a
+folder with the four original files::
 
-    python plot_mnist.py
-    python plot_mnist.py --data FOLDER     # or set the environment variable SKSCRATCH_MNIST
-    python plot_mnist.py --digits          # the small digits that come with scikit-learn
+    python examples/plot_mnist.py
+    python examples/plot_mnist.py --data FOLDER    # or set the environment variable SKSCRATCH_MNIST
+    python examples/plot_mnist.py --digits         # the small digits that come with scikit-learn
+
+The user guide explains the curves and the early stopping (:doc:`/user_guide/stopping`), and how to look
+inside a network (:doc:`/user_guide/inside`).
 """
 
 # %%
-# Reading the data
-# ----------------
-# The original files have the IDX format. The first four bytes give the type of the numbers and the
-# number of dimensions. The size of each dimension follows in four bytes, most significant first, and
-# then the numbers.
-
-import argparse
-import gzip
-import importlib.util
-import math
-import os
-import sys
-import zlib
-from http.client import HTTPException
-from pathlib import Path
+# The data
+# --------
+# :download:`mnist_data.py`, beside this script, downloads or reads the files.
 
 import matplotlib.pyplot as plt
 import numpy as np
-from sklearn.datasets import fetch_openml, load_digits
-from sklearn.model_selection import train_test_split
+from mnist_data import load_mnist
 
 from skscratch import FirstLayerDisplay, LossCurveDisplay, ScratchMLPClassifier
 
-UNSIGNED_BYTES = 8
+images_train, y_train, images_test, y_test = load_mnist()
+X_train, X_test = (np.divide(images, 255, dtype=np.float32) for images in [images_train, images_test])
 
-
-def read_idx(folder, name, n_dims):
-    """Read one IDX file of unsigned bytes, uncompressed or compressed by gzip."""
-    plain, packed = folder / name, folder / f"{name}.gz"
-    if plain.is_file():
-        path, content = plain, plain.read_bytes()
-    elif packed.is_file():
-        path, content = packed, unpack(packed)
-    else:
-        raise FileNotFoundError(f"{folder} holds neither {name} nor {name}.gz")
-
-    header = 4 + 4 * n_dims
-    if content[:4] != bytes([0, 0, UNSIGNED_BYTES, n_dims]) or len(content) < header:
-        raise ValueError(f"{path} is no IDX file of unsigned bytes in {n_dims} dimension(s)")
-    shape = tuple(int(size) for size in np.frombuffer(content, ">u4", count=n_dims, offset=4))
-    values = np.frombuffer(content, np.uint8, offset=header)
-    if values.size != math.prod(shape):
-        raise ValueError(f"{path} declares the shape {shape} but holds {values.size} values")
-    return values.reshape(shape)
-
-
-def unpack(path):
-    """Return the content of a file compressed by gzip."""
-    try:
-        return gzip.decompress(path.read_bytes())
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
-
-
-def read_mnist_folder(folder):
-    """Read the four files of MNIST: training images and labels, test images and labels."""
-    parts = []
-    for part, n_images in [("train", 60_000), ("t10k", 10_000)]:
-        images = read_idx(folder, f"{part}-images-idx3-ubyte", n_dims=3)
-        labels = read_idx(folder, f"{part}-labels-idx1-ubyte", n_dims=1)
-        if images.shape != (n_images, 28, 28) or labels.shape != (n_images,):
-            raise ValueError(
-                f"{folder}: {part} should hold {n_images:,} images of 28 x 28 and as many labels, "
-                f"got shapes {images.shape} and {labels.shape}"
-            )
-        parts += [images.reshape(n_images, -1), labels]
-    return parts
-
-
-def download_mnist():
-    """Download MNIST from OpenML, or take it from scikit-learn's cache."""
-    parser = "auto" if importlib.util.find_spec("pandas") else "liac-arff"
-    mnist = fetch_openml("mnist_784", version=1, as_frame=False, parser=parser)
-    images, labels = mnist.data.astype(np.uint8), mnist.target.astype(np.uint8)
-    return [images[:60_000], labels[:60_000], images[60_000:], labels[60_000:]]
-
-
-def read_small_digits():
-    """Take scikit-learn's 1,797 digits of 8 x 8, with their grey values stretched to 0..255."""
-    images, labels = load_digits(return_X_y=True)
-    images = (images * (255 / 16)).astype(np.uint8)
-    images_train, images_test, labels_train, labels_test = train_test_split(
-        images, labels, test_size=0.25, stratify=labels, random_state=0
-    )
-    return [images_train, labels_train, images_test, labels_test]
-
-
-def load_data():
-    """Load the digits that the command line or the environment selects."""
-    parser = argparse.ArgumentParser(description="Train small networks on handwritten digits.")
-    parser.add_argument("--data", metavar="FOLDER", help="folder with the four files of MNIST")
-    parser.add_argument("--digits", action="store_true", help="use scikit-learn's small digits")
-    options, ignored = parser.parse_known_args()
-    if ignored:
-        print("ignored arguments:", *ignored)
-
-    folder = options.data or os.environ.get("SKSCRATCH_MNIST")
-    if options.digits:
-        return read_small_digits()
-    if folder:
-        try:
-            return read_mnist_folder(Path(folder))
-        except (OSError, ValueError) as error:
-            sys.exit(f"MNIST could not be read: {error}")
-    if os.environ.get("SKSCRATCH_GALLERY") == "1":
-        # The gallery is built without the network.
-        print("Built without MNIST: these are scikit-learn's small digits instead.")
-        return read_small_digits()
-    try:
-        return download_mnist()
-    except (OSError, HTTPException) as error:
-        sys.exit(
-            f"MNIST could not be downloaded ({error}).\n"
-            "Give the folder with its four files by --data FOLDER, or use scikit-learn's small "
-            "digits by --digits."
-        )
-
-
-images_train, y_train, images_test, y_test = load_data()
-X_train = np.divide(images_train, 255, dtype=np.float32)
-X_test = np.divide(images_test, 255, dtype=np.float32)
 n_pixels = X_train.shape[1]
 side = int(n_pixels**0.5)
 print(f"{len(X_train):,} training and {len(X_test):,} test images of {side} x {side} pixels")
@@ -150,9 +45,14 @@ print(f"{len(X_train):,} training and {len(X_test):,} test images of {side} x {s
 # Fifteen hidden units
 # --------------------
 # Like the notebook, this trains on shuffled minibatches of 128. The notebook applies a learning rate of
-# 0.001 to the sum over a minibatch, which is 0.128 on the mean; here it is 0.1. Three more things
-# differ. The momentum is 0.9 instead of 0.001, there is a small L2 penalty, and the validation loss is
-# monitored: if it has not improved for two epochs, ``learning_rate="adaptive"`` divides the rate by 5.
+# 0.001 to the sum over a minibatch, which is 0.128 on the mean; here it is 0.1. The momentum is 0.9
+# instead of 0.001. There is a small L2 penalty, which the notebook sets to 0. The initial weights are
+# smaller than the notebook's, which are drawn from N(0, 1).
+#
+# The notebook monitors the losses on the training and the test set, and notes that a validation set
+# should be used. Here, ``early_stopping=True`` holds out a validation set and keeps the weights of the
+# epoch with the lowest loss on it. If that loss has not improved for two epochs,
+# ``learning_rate="adaptive"`` divides the rate by 5.
 
 settings = {
     "activation": "relu",
@@ -178,25 +78,21 @@ def layers(clf):
 
 def report(clf):
     """Print what a trained network reaches."""
-    print(
-        f"{layers(clf)}: {clf.n_iter_} epochs, "
-        f"the best is epoch {clf.best_iter_}\n"
-        f"accuracy {clf.score(X_train, y_train):.4f} on the training set, "
-        f"{clf.score(X_test, y_test):.4f} on the test set"
-    )
+    print(f"{layers(clf)}: {clf.n_iter_} epochs, the best is epoch {clf.best_iter_}")
+    print(f"training accuracy: {clf.score(X_train, y_train):.4f}")
+    print(f"test accuracy:     {clf.score(X_test, y_test):.4f}")
 
 
 report(narrow)
 
 # %%
-# The notebook has published its training loss on MNIST, for up to 280 epochs.
+# The notebook's training loss on MNIST was 1.163 after the first epoch, 0.453 after 10 epochs and 0.241
+# after 100. This network's was 0.386 in the first epoch, 0.199 in the tenth and 0.140 in the twentieth,
+# penalty included. The run on this page:
 
-published = {1: 1.163, 10: 0.453, 20: None, 100: 0.241, 200: 0.184, 280: 0.160}
-line = "{:>6}{:>12}{:>12}"
-print(line.format("epoch", "published", "reached"))
-for epoch, loss in published.items():
-    reached = narrow.loss_curve_[epoch - 1] if epoch <= narrow.n_iter_ else None
-    print(line.format(epoch, *("" if x is None else f"{x:.3f}" for x in [loss, reached])))
+for epoch in [1, 10, 20]:
+    if epoch <= narrow.n_iter_:
+        print(f"epoch {epoch:>2}: training loss {narrow.loss_curve_[epoch - 1]:.3f}")
 
 # %%
 # A hundred hidden units
@@ -209,14 +105,15 @@ report(wide)
 # %%
 # Loss curves
 # -----------
-# Each late drop follows a division of the rate. The validation loss is the cross-entropy of the network
-# after the epoch. The training loss includes the L2 penalty, and it is averaged over the epoch while the
-# network improves. So it may lie above the validation loss.
+# The training loss includes the L2 penalty, and it is averaged over the epoch while the network
+# improves. The validation loss is the cross-entropy of the network after the epoch, without penalty. So
+# the training loss may lie above it. A sudden drop of both follows a division of the rate.
 
-fig, axes = plt.subplots(1, 2, figsize=(10, 4), sharey=True, layout="constrained")
+fig, axes = plt.subplots(2, 1, figsize=(7, 7), sharex=True, sharey=True, layout="constrained")
 for ax, clf in zip(axes, [narrow, wide], strict=True):
     LossCurveDisplay.from_estimator(clf, ax=ax)
     ax.set_title(f"{layers(clf)}: test accuracy {clf.score(X_test, y_test):.4f}")
+axes[0].set_xlabel("")
 
 # %%
 # Weights of the fifteen units
@@ -225,7 +122,7 @@ for ax, clf in zip(axes, [narrow, wide], strict=True):
 # red, and decrease it where they are blue. A blank unit is dead: an early step made the input of its
 # ReLU negative for every image, so its gradient is zero and it cannot recover.
 
-fig, ax = plt.subplots(figsize=(8, 4.5), layout="constrained")
+fig, ax = plt.subplots(figsize=(7, 4), layout="constrained")
 FirstLayerDisplay.from_estimator(narrow, image_shape=(side, side), n_columns=5, ax=ax)
 
 # %%
@@ -236,15 +133,17 @@ FirstLayerDisplay.from_estimator(narrow, image_shape=(side, side), n_columns=5, 
 probability = wide.predict_proba(X_test)
 answer = wide.classes_[probability.argmax(axis=1)]
 wrong = np.flatnonzero(answer != y_test)
-surest = wrong[np.argsort(-probability[wrong].max(axis=1), kind="stable")][:10]
+surest = wrong[np.argsort(-probability[wrong].max(axis=1), kind="stable")][:9]
 
-fig, axes = plt.subplots(2, 5, figsize=(8, 4), layout="constrained")
+# sphinx_gallery_thumbnail_number = 3
+fig, axes = plt.subplots(3, 3, figsize=(7, 7.5), layout="constrained")
 for ax in axes.flat:
     ax.axis("off")
 for ax, row in zip(axes.flat, surest, strict=False):
     ax.imshow(images_test[row].reshape(side, side), cmap="gray_r")
-    sureness = probability[row].max()
-    ax.set_title(f"{y_test[row]}, predicted {answer[row]}\n(probability {sureness:.3f})", size=9)
-fig.suptitle(f"Ten of {len(wrong)} misclassified test images, of {len(y_test):,}")
+    ax.set_title(
+        f"true {y_test[row]}, predicted {answer[row]}\n(probability {probability[row].max():.3f})", size=10
+    )
+fig.suptitle(f"{len(surest)} of {len(wrong)} misclassified test images, of {len(y_test):,}")
 
 plt.show()

@@ -1,12 +1,15 @@
 """
-===============================================
-Regularisation: L2, dropout and label smoothing
-===============================================
+============================================
+Regularization: L2, dropout, label smoothing
+============================================
 
 A network that is large for its data bends its decision boundary around single rows, and is confident
-right up to that boundary. Three parameters regularise it: ``alpha`` keeps the weights small,
+right up to that boundary. Three parameters reduce this overfitting: ``alpha`` keeps the weights small,
 ``dropout`` drops units at random during training, and ``label_smoothing`` moves the targets away from
 0 and 1. This page shows the effect of each on data with two features.
+
+The user guide says which of them to try first, and how the default ``alpha="auto"`` works:
+:doc:`/user_guide/regularization`.
 """
 
 # %%
@@ -17,7 +20,6 @@ right up to that boundary. Three parameters regularise it: ``alpha`` keeps the w
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.colors import ListedColormap
 from sklearn.datasets import make_moons
 from sklearn.inspection import DecisionBoundaryDisplay
 from sklearn.metrics import log_loss
@@ -29,11 +31,9 @@ X_test, y_test = make_moons(10_000, noise=0.35, random_state=1)
 
 
 def draw(parameter, values):
-    """Train one network for each value; draw the probability of the violet class."""
-    fig, axes = plt.subplots(
-        1, len(values), figsize=(11, 3.4), sharex=True, sharey=True, layout="constrained"
-    )
-    for ax, value in zip(axes, values, strict=True):
+    """Train one network for each value; draw the probability of the violet squares."""
+    fig, axes = plt.subplots(2, 2, figsize=(7, 6), sharex=True, sharey=True, layout="constrained")
+    for ax, value in zip(axes.flat, values, strict=True):
         parameters = {"alpha": 0} | {parameter: value}
         clf = ScratchMLPClassifier(
             (64, 64),
@@ -54,13 +54,15 @@ def draw(parameter, values):
             eps=0.4,
             ax=ax,
         )
-        cmap = ListedColormap(["#7F3B08", "#2D004B"])
-        ax.scatter(*X_train.T, c=y_train, cmap=cmap, s=22, edgecolor="white", lw=0.6)
+        for label, color, marker in [(0, "#7F3B08", "o"), (1, "#2D004B", "s")]:
+            rows = X_train[y_train == label]
+            ax.scatter(*rows.T, s=20, color=color, marker=marker, edgecolor="white", lw=0.6)
         loss, hits = log_loss(y_test, clf.predict_proba(X_test)), clf.score(X_test, y_test)
-        ax.set(xlabel="first feature", ylabel="")
-        ax.set_title(f"{parameter}={value}\ntest loss {loss:.2f}, accuracy {hits:.3f}", size=10)
-    axes[0].set_ylabel("second feature")
-    fig.colorbar(regions.surface_, ax=axes, label="probability of violet", shrink=0.8)
+        ax.set(xlabel="", ylabel="")
+        ax.set_title(f"{parameter}={value}\ntest loss {loss:.2f}, accuracy {hits:.3f}", size="medium")
+    fig.supxlabel("first feature", size="medium")
+    fig.supylabel("second feature", size="medium")
+    fig.colorbar(regions.surface_, ax=axes, label="probability of the violet squares", shrink=0.8)
 
 
 # %%
@@ -70,6 +72,7 @@ def draw(parameter, values):
 # penalty, the boundary becomes smoother, and the probabilities change more slowly across it. If the
 # penalty is too strong, the boundary is a straight line.
 
+# sphinx_gallery_thumbnail_number = 1
 draw("alpha", [0, 0.001, 0.01, 0.1])
 
 # %%

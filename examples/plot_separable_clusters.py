@@ -1,11 +1,11 @@
 """
-==========================
-Three overlapping clusters
-==========================
+==================================================
+A network from scratch: three overlapping clusters
+==================================================
 
-A blog post builds a network by hand in NumPy, and the same network in TensorFlow: two inputs, five
-hidden ReLU units, three softmax outputs. It trains the network on three clouds of points in the plane,
-in two ways:
+A published blog post builds a network by hand in NumPy, and the same network in TensorFlow: two inputs,
+five hidden ReLU units, three softmax outputs. It trains the network on three clouds of points in the
+plane, in two ways:
 
 - **full batch with L2**: each of 5,001 steps uses all training data, and the objective is the mean
   cross-entropy plus lambda / 2 times the sum of the squared weights, with lambda = 0.01;
@@ -14,6 +14,9 @@ in two ways:
 Both are plain gradient descent with a learning rate of 0.01, without momentum. This page trains both
 with :class:`~skscratch.ScratchMLPClassifier`, compares the results with the published ones, and shows
 where the errors are.
+
+The :doc:`/reading_guide` derives the gradient of such a network. The user guide shows how to read and
+replace its weights: :doc:`/user_guide/inside`.
 """
 
 # %%
@@ -47,7 +50,7 @@ X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.1, random_
 
 cluster_colors = ["#0072B2", "#E69F00", "#CC79A7"]
 
-fig, ax = plt.subplots(figsize=(6, 5), layout="constrained")
+fig, ax = plt.subplots(figsize=(7, 5), layout="constrained")
 for label, color in enumerate(cluster_colors):
     rows = y_train == label
     ax.scatter(*X_train[rows].T, s=3, color=color, alpha=0.4, label=f"cluster {label}")
@@ -60,7 +63,7 @@ for handle in legend.legend_handles:
 # Initial weights
 # ---------------
 # The original draws every weight from N(0, 1) and sets the biases to zero. The estimator would draw
-# smaller weights, which suit the activation. To use the original's, a first call of ``partial_fit`` makes
+# smaller weights, which suit the activation. To use the original's, a first call of ``partial_fit`` creates
 # the network. Then ``coefs_`` and ``intercepts_`` are replaced, and with ``warm_start=True`` the next
 # ``fit`` continues from them.
 
@@ -69,7 +72,7 @@ starting_intercepts = [np.zeros(5), np.zeros(3)]
 
 
 def with_starting_weights(clf):
-    """Make the network of a new estimator, with the initial weights of the original."""
+    """Create the network of a new estimator, with the initial weights of the original."""
     clf.partial_fit(X_train[:1], y_train[:1], classes=[0, 1, 2])
     clf.coefs_ = [W.copy() for W in starting_coefs]
     clf.intercepts_ = [b.copy() for b in starting_intercepts]
@@ -107,8 +110,8 @@ full_batch_losses = full_batch.loss_curve_[-5001], full_batch.loss_curve_[-1]
 # Minibatches in order
 # --------------------
 # 13,500 training rows are 135 batches of 100, so 74 epochs are 9,990 steps. ``partial_fit`` on the first
-# 1,100 rows takes the remaining eleven. The last step has a call of its own. So ``loss_`` is the loss of
-# that minibatch, which is the number that the original prints.
+# 1,100 rows takes the remaining eleven. The last step has a call of its own, so that ``loss_`` is the loss
+# of that minibatch, which is the number that the original prints.
 
 minibatch = with_starting_weights(
     ScratchMLPClassifier(
@@ -158,14 +161,14 @@ for name, published, reached in [
 # ------
 # The errors lie where the clusters overlap. No classifier can avoid all of them.
 
-fig, axes = plt.subplots(1, 2, figsize=(10, 4.5), sharex=True, sharey=True, layout="constrained")
+fig, axes = plt.subplots(2, 1, figsize=(7, 8), sharex=True, sharey=True, layout="constrained")
 for ax, (name, clf) in zip(axes, networks.items(), strict=True):
     hit = clf.predict(X_test) == y_test
     ax.scatter(*X_test[hit].T, s=6, color="#56B4E9", alpha=0.6, label=f"{hit.sum():,} correct")
     ax.scatter(*X_test[~hit].T, s=18, color="#D55E00", marker="x", label=f"{(~hit).sum()} errors")
-    ax.set(xlabel="first feature", title=f"{name}: accuracy {accuracy[name]:.4f}")
+    ax.set(ylabel="second feature", title=f"{name}: accuracy {accuracy[name]:.4f}")
     ax.legend()
-axes[0].set_ylabel("second feature")
+axes[1].set_xlabel("first feature")
 fig.suptitle("The test set")
 
 # %%
@@ -174,7 +177,8 @@ fig.suptitle("The test set")
 # Five ReLU units can bend the boundaries only a few times. The points are the test set, in the colours of
 # their true clusters.
 
-fig, axes = plt.subplots(1, 2, figsize=(10, 4.5), sharex=True, sharey=True, layout="constrained")
+# sphinx_gallery_thumbnail_number = 1
+fig, axes = plt.subplots(2, 1, figsize=(7, 8), sharex=True, sharey=True, layout="constrained")
 for ax, (name, clf) in zip(axes, networks.items(), strict=True):
     regions = DecisionBoundaryDisplay.from_estimator(
         clf,
@@ -186,10 +190,11 @@ for ax, (name, clf) in zip(axes, networks.items(), strict=True):
         ax=ax,
     )
     regions.surface_.set_cmap(ListedColormap(cluster_colors))
-    for label, color in enumerate(cluster_colors):
-        ax.scatter(*X_test[y_test == label].T, s=4, color=color, label=f"cluster {label}")
-    ax.set(xlabel="first feature", ylabel="", title=name)
-axes[0].set_ylabel("second feature")
+    for label, (color, marker) in enumerate(zip(cluster_colors, ["o", "s", "^"], strict=True)):
+        rows = X_test[y_test == label]
+        ax.scatter(*rows.T, s=6, color=color, marker=marker, label=f"cluster {label}")
+    ax.set(xlabel="", ylabel="second feature", title=name)
+axes[1].set_xlabel("first feature")
 axes[0].legend(markerscale=3)
 fig.suptitle("Predicted cluster everywhere in the plane")
 

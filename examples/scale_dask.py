@@ -1,10 +1,11 @@
-"""Grid search on a Dask cluster.
+"""Distributed grid search with Dask.
 
 GridSearchCV trains its candidates through joblib, and joblib can send them to a Dask cluster. The search
-needs only one additional ``with`` statement. Here the cluster is two worker processes on this machine. With
-the address of a scheduler in ``Client(...)``, it is all machines of that scheduler.
+needs only one additional ``with`` statement. Here the cluster is two worker processes on this machine. To use
+the machines of an existing cluster, pass the address of its scheduler to ``Client(...)``.
 
-It needs ``pip install "skscratch[dask]"``. Run it with ``python examples/scale_dask.py``.
+The example needs ``pip install "skscratch[dask]"``. Run it with ``python examples/scale_dask.py``.
+``docs/user_guide/scale.rst`` shows the same in a few lines.
 """
 
 import joblib

@@ -1,10 +1,11 @@
-"""Successive halving: train many candidates for a few epochs, and the best of them for more.
+"""Hyperparameter search by successive halving, with epochs as the budget.
 
-HalvingGridSearchCV can use any parameter as its budget; here ``max_iter`` makes it the number of epochs. All
-candidates train for a few epochs, the best third for three times as many, and so on. The schedule anneals
-within the given epochs, so each short training run is complete.
+HalvingGridSearchCV can use any parameter as its budget. Here the budget is ``max_iter``, the number of
+epochs. All candidates train for a few epochs, the best third of them for three times as many, and so on. The
+learning rate schedule anneals within the given epochs, so each short training run is complete.
 
-It needs only scikit-learn. Run it with ``python examples/scale_halving.py``.
+The example needs only scikit-learn. Run it with ``python examples/scale_halving.py``.
+``docs/user_guide/training.rst`` says which parameters to search.
 """
 
 from sklearn.datasets import load_digits

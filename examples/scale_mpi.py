@@ -1,11 +1,11 @@
-"""Train one network on several processes, or machines, with MPI.
+"""Data-parallel training with MPI, on several processes or machines.
 
 Every rank holds a part of the rows. In each step, every rank computes the gradient of its own batch, and one
-all-reduce turns these into the gradient of the global batch. So all ranks hold the same network. It is the
-one that a single process would get from the same batches, up to rounding in sums.
+all-reduce turns these into the gradient of the global batch. All ranks therefore hold the same network. A
+single process would get this network from the same batches, up to rounding in sums.
 
-It needs ``pip install "skscratch[mpi]"``, which includes an MPI library for one machine. On a cluster, use
-the cluster's own. Run it with
+The example needs ``pip install "skscratch[mpi]"``, which includes an MPI library for one machine. On a
+cluster, use the cluster's own. ``docs/user_guide/scale.rst`` has the rules. Run it with
 
     mpiexec -n 2 python -m mpi4py examples/scale_mpi.py
 

@@ -1,11 +1,12 @@
-"""Search hyperparameters with Optuna, and prune bad trials early.
+"""Hyperparameter search with Optuna, with pruning.
 
 OptunaSearchCV with ``enable_pruning=True`` trains each trial with ``partial_fit``, one epoch at a time on
-every fold. It prunes trials that do worse than the others did after the same number of epochs. Here n calls
-of ``partial_fit`` are bit-for-bit identical to ``fit(max_iter=n)``, so a trial's score is that of the model
-that ``fit`` returns.
+every fold. It prunes a trial whose score is worse than the median of the earlier trials after the same
+number of epochs. Here n calls of ``partial_fit`` are bit-for-bit identical to ``fit(max_iter=n)``, so a
+trial's score is that of the model that ``fit`` returns.
 
-It needs ``pip install "skscratch[optuna]"``. Run it with ``python examples/scale_optuna.py``.
+The example needs ``pip install "skscratch[optuna]"``. Run it with ``python examples/scale_optuna.py``.
+``docs/user_guide/scale.rst`` says more.
 """
 
 import warnings

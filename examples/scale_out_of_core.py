@@ -1,6 +1,6 @@
-"""Train on data that does not fit into memory.
+"""Out-of-core training: Parquet in chunks, or a memory-mapped NumPy file.
 
-There are two ways, shown on the same rows:
+There are two ways to train on data that does not fit into memory. Both use the same rows here:
 
 1. Read a Parquet file in chunks, and pass every chunk to ``partial_fit``. Only one chunk is in memory at a
    time, and the optimizer's memory is kept from call to call. Chunks come in the file's order, so the file
@@ -8,8 +8,9 @@ There are two ways, shown on the same rows:
 2. Map a NumPy file into memory, and pass it to ``fit``. ``fit`` gathers the rows of a few minibatches at a
    time, in a new random order every epoch. The file is never copied as a whole.
 
-Parquet needs pyarrow (``pip install pyarrow``). Run it with ``python examples/scale_out_of_core.py``, for
-example with ``--rows 20000000``.
+Parquet needs pyarrow (``pip install pyarrow``). Run the example with
+``python examples/scale_out_of_core.py``, and add ``--rows 20000000`` for more rows.
+``docs/user_guide/streaming.rst`` has the rules.
 """
 
 import argparse

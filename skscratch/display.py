@@ -104,9 +104,10 @@ class LossCurveDisplay:
     It is recommended to use :meth:`from_estimator` or :meth:`from_estimators` to create a display. All
     parameters are stored as attributes.
 
-    The left axis shows the training loss and the validation loss, if there is one. A validation score
-    other than the loss has a right axis of its own, and so does the learning rate if it is requested. A dot
-    marks the best epoch. A thin vertical line marks where ``alpha="auto"`` was selected.
+    The training loss and the validation loss, if there is one, share one panel. A validation score other than
+    the loss has a panel of its own below it, and so does the learning rate if it is requested. In axes that
+    are given, they have axes on the right instead. A dot marks the best epoch. A thin vertical line marks
+    where ``alpha="auto"`` was selected.
 
     Parameters
     ----------
@@ -191,7 +192,7 @@ class LossCurveDisplay:
         name : str, default=None
             Key of the curves in ``lines_``; None takes the name of the classifier's class.
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a new figure.
+            Where to draw; None makes a new figure, with one panel for each kind of curve.
         learning_rate : bool, default=False
             Whether to draw the learning rate as well.
         line_kw : dict, default=None
@@ -236,7 +237,7 @@ class LossCurveDisplay:
             The classifiers by the names in the legend; each can be anything that :meth:`from_estimator`
             accepts.
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a new figure.
+            Where to draw; None makes a new figure, with one panel for each kind of curve.
         learning_rate : bool, default=False
             Whether to draw the learning rates as well.
         line_kw : dict, default=None
@@ -271,7 +272,7 @@ class LossCurveDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a new figure.
+            Where to draw; None makes a new figure, with one panel for each kind of curve.
         learning_rate : bool, default=False
             Whether to draw the learning rates as well.
         line_kw : dict, default=None
@@ -289,10 +290,11 @@ class LossCurveDisplay:
                 "learning_rate=True, but no learning rate was recorded (solver='lbfgs' has none)."
             )
         new_figure = ax is None
-        ax = _new_axes(type(self), layout="constrained") if new_figure else ax
-        self.ax_, self.figure_, self.lines_ = ax, ax.figure, {}
-        axes = {"training": ax, "validation": ax} | self._right_axes(learning_rate)
-        self.score_ax_, self.learning_rate_ax_ = axes.get("score"), axes.get("learning rate")
+        y_labels = self._y_labels(learning_rate)
+        panels = self._stacked(y_labels) if new_figure else self._on_the_right_of(ax, y_labels)
+        self.ax_, self.figure_, self.lines_ = panels["loss"], panels["loss"].figure, {}
+        self.score_ax_, self.learning_rate_ax_ = panels.get("score"), panels.get("learning rate")
+        axes = {"training": self.ax_, "validation": self.ax_} | panels
         for i, (name, curves) in enumerate(self.curves.items()):
             self.lines_[name] = lines = {}
             for quantity, curve in curves.items(learning_rate=learning_rate):
@@ -302,9 +304,10 @@ class LossCurveDisplay:
                 (line,) = axes[quantity].plot(curves.epochs(curve), curve, **(style | (line_kw or {})))
                 lines[quantity] = line
             self._mark_epochs(curves, axes, lines)
-        ax.set(xlabel="epoch", ylabel="loss")
-        ax.xaxis.get_major_locator().set_params(integer=True)
-        self._add_legend(topmost=list(axes.values())[-1], room_below=new_figure)
+        last = list(panels.values())[-1]
+        (last if new_figure else self.ax_).set_xlabel("epoch")
+        self.ax_.xaxis.get_major_locator().set_params(integer=True)
+        self._add_legend(topmost=last, room_below=new_figure)
         return self
 
     def _mark_epochs(self, curves: TrainingCurves, axes: dict[str, Any], lines: dict[str, Any]) -> None:
@@ -318,18 +321,42 @@ class LossCurveDisplay:
             (dot,) = axes[quantity].plot(curves.best_epoch, value, marker="o", linestyle="none", color=color)
             lines["best epoch"] = dot
 
-    def _right_axes(self, learning_rate: bool) -> dict[str, Any]:
-        """Return the axes on the right: one for scores and, further out, one for learning rates."""
-        axes: dict[str, Any] = {}
+    def _y_labels(self, learning_rate: bool) -> dict[str, str]:
+        """Return the label of each vertical axis that the curves need."""
+        labels = {"loss": "loss"}
         score_names = {c.score_name for c in self.curves.values() if c.score is not None}
         if score_names:
-            axes["score"] = self.ax_.twinx()
-            axes["score"].set_ylabel(f"validation {'score' if len(score_names) > 1 else min(score_names)}")
+            labels["score"] = f"validation {'score' if len(score_names) > 1 else min(score_names)}"
         if learning_rate:
-            axes["learning rate"] = self.ax_.twinx()
-            axes["learning rate"].set_ylabel("learning rate")
-            if score_names:
-                axes["learning rate"].spines["right"].set_position(("outward", 55))
+            labels["learning rate"] = "learning rate"
+        return labels
+
+    def _stacked(self, y_labels: dict[str, str]) -> dict[str, Any]:
+        """Return the panels of a new figure, one below the other, with a common horizontal axis."""
+        n_small = len(y_labels) - 1
+        axes = _new_axes(
+            type(self),
+            nrows=n_small + 1,
+            sharex=True,
+            squeeze=False,
+            layout="constrained",
+            figsize=(6.4, 4.8 + 1.4 * n_small),
+            height_ratios=[3] + [1.5] * n_small,
+        )[:, 0]
+        for ax, label in zip(axes, y_labels.values(), strict=True):
+            ax.set_ylabel(label)
+        # What pyplot adds next, such as a title, belongs to the losses.
+        axes[0].figure.sca(axes[0])
+        return dict(zip(y_labels, axes, strict=True))
+
+    def _on_the_right_of(self, ax: Any, y_labels: dict[str, str]) -> dict[str, Any]:
+        """Return given axes for the losses, and new ones on their right, each further out."""
+        axes = {"loss": ax}
+        for name in list(y_labels)[1:]:
+            axes[name] = ax.twinx()
+            axes[name].spines["right"].set_position(("outward", 55 * (len(axes) - 2)))
+        for name, label in y_labels.items():
+            axes[name].set_ylabel(label)
         return axes
 
     def _color(self, i: int, quantity: str) -> str:
@@ -349,8 +376,8 @@ class LossCurveDisplay:
     def _add_legend(self, topmost: Any, room_below: bool) -> None:
         """Add a legend with one entry per quantity and, if there are several, per classifier.
 
-        With several axes, lines fill the plot. The legend of a new figure is then below the axes. In an
-        existing figure it is on the axes that are drawn last, so that no line crosses it.
+        The legend of several panels is below them. If several axes share one place, lines fill it, and the
+        legend is on the axes that are drawn last, so that no line crosses it.
         """
         from matplotlib.lines import Line2D
 

@@ -146,9 +146,27 @@ def test_learning_rate_on_request():
     np.testing.assert_array_equal(line.get_ydata(), clf.learning_rate_curve_)
 
 
-def test_the_axes_of_rate_and_score_stand_apart():
+def test_a_new_figure_has_one_panel_for_each_kind_of_curve():
     clf = train(early_stopping=True, scoring="accuracy")
     display = LossCurveDisplay.from_estimator(clf, learning_rate=True)
+    panels = [display.ax_, display.score_ax_, display.learning_rate_ax_]
+    assert display.figure_.axes == panels
+    assert [ax.get_ylabel() for ax in panels] == ["loss", "validation accuracy", "learning rate"]
+    assert [ax.get_xlabel() for ax in panels] == ["", "", "epoch"]
+    display.figure_.draw_without_rendering()
+    boxes = [ax.get_window_extent() for ax in panels]
+    assert boxes[0].y0 > boxes[1].y1 > boxes[1].y0 > boxes[2].y1
+    assert len({ax.get_xlim() for ax in panels}) == 1
+    assert plt.gca() is display.ax_
+
+
+def test_in_given_axes_rate_and_score_have_axes_on_the_right_that_stand_apart():
+    clf = train(early_stopping=True, scoring="accuracy")
+    figure, ax = plt.subplots()
+    display = LossCurveDisplay.from_estimator(clf, learning_rate=True, ax=ax)
+    assert display.ax_ is ax
+    assert figure.axes == [ax, display.score_ax_, display.learning_rate_ax_]
+    assert ax.get_xlabel() == "epoch"
     display.figure_.draw_without_rendering()
     left = [
         ax.spines["right"].get_window_extent().x1 for ax in (display.score_ax_, display.learning_rate_ax_)
