@@ -75,7 +75,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         Activation of the hidden layers, one name for all or one for each: "identity", "logistic", "tanh",
         "relu", "leaky_relu", "alrelu", "elu", "selu", "gelu", "silu" or "softplus". The default is a leaky
         ReLU with a slope of -1/2 below zero, so units cannot die; "relu" is the textbook's choice. See
-        :doc:`/user_guide/training`.
+        :doc:`/user_guide/hyperparameters`.
     solver : {"sgd", "adam", "lbfgs"}, default="sgd"
         Algorithm that minimises the objective. "lbfgs" needs all rows at once and suits small data; it has no
         `partial_fit`.
@@ -100,7 +100,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
           for ``learning_rate_init``.
 
         The first two and a callable have a fixed length: training runs for ``max_iter`` epochs. See
-        :doc:`/user_guide/training`.
+        :doc:`/user_guide/hyperparameters`.
     learning_rate_init : float or "auto", default="auto"
         Initial learning rate; the highest one for "one_cycle". "auto" is 0.2 for SGD and 0.01 for Adam with a
         schedule of fixed length, else 0.05 and 0.001.
@@ -119,7 +119,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         Smallest improvement of the monitored value that counts; for "lbfgs" the largest component of the
         gradient at convergence.
     verbose : int, default=0
-        Whether to print one line per epoch, see :doc:`/user_guide/practice`.
+        Whether to print one line per epoch, see :doc:`/user_guide/callbacks`.
     warm_start : bool, default=False
         Whether `fit` resumes from the current parameters, optimizer and curves. Patience starts anew, and so
         does the cycle of a schedule of fixed length.
@@ -131,7 +131,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         Whether to hold out a validation set (or to use ``X_val`` and ``y_val`` of `fit`), to evaluate each
         epoch on it, and to restore the best epoch. With "one_cycle" and "cosine" and max_iter >= 12, the last
         quarter of ``max_iter`` is reserved for a refit on all rows from the best epoch on, unless ``X_val``
-        is given or ``warm_start=True``. See :doc:`/user_guide/stopping`.
+        is given or ``warm_start=True``. See :doc:`/user_guide/early_stopping`.
     validation_fraction : float, default=0.1
         Fraction of the rows to hold out with ``early_stopping=True``, stratified unless y is multilabel.
     scoring : str or callable, default="loss"
