@@ -8,7 +8,7 @@ validation set, which is not trained on. It decides three things: when to stop (
 ``n_iter_no_change``), what to monitor (``scoring``), and which weights to keep (here always those of
 the best epoch). This page shows them one at a time.
 
-The user guide has the rules: :doc:`/user_guide/stopping`.
+The user guide has the rules: :doc:`/user_guide/early_stopping`.
 """
 
 # %%

@@ -7,7 +7,7 @@ If one class is rare, a network that never predicts it still has a high accuracy
 ``class_weight="balanced"`` multiplies the weight of each row so that all classes have the same total
 weight. This page shows what that changes, what it does not change, and what it costs.
 
-The user guide has more on weights and thresholds: :doc:`/user_guide/weights`.
+The user guide has more on weights and thresholds: :doc:`/user_guide/imbalanced_classes`.
 """
 
 # %%

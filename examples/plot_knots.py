@@ -8,7 +8,7 @@ certain hours. On one scaled column, a network needs many hidden units to learn 
 epochs. :class:`~skscratch.PiecewiseLinearEncoder` adds the positions between knots, so that the effect is a
 weighted sum of columns. :func:`~skscratch.make_tabular_pipeline` uses it for all numbers of a table.
 
-The user guide explains the encoding: :doc:`/user_guide/tables`.
+The user guide explains the encoding: :doc:`/user_guide/tabular_data`.
 """
 
 # %%

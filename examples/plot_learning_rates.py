@@ -8,7 +8,7 @@ steps make fast progress at first. Only short steps converge at the end, because
 gradient of a few rows instead of all. ``learning_rate`` names the schedule, and
 ``learning_rate_init`` sets its scale. This page shows the schedules and the losses that they reach.
 
-The user guide says which schedule to choose: :doc:`/user_guide/training`.
+The user guide says which schedule to choose: :doc:`/user_guide/hyperparameters`.
 """
 
 # %%

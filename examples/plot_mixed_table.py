@@ -8,7 +8,7 @@ categories and missing values. This page trains it on a pandas frame, beside sci
 :class:`~sklearn.ensemble.HistGradientBoostingClassifier`, which takes such tables too. Then it checks the
 probabilities of both, and shows which columns matter.
 
-The user guide explains what becomes of each column: :doc:`/user_guide/tables`. This page needs pandas.
+The user guide explains what becomes of each column: :doc:`/user_guide/tabular_data`. This page needs pandas.
 """
 
 # %%

@@ -19,8 +19,8 @@ folder with the four original files::
     python examples/plot_mnist.py --data FOLDER    # or set the environment variable SKSCRATCH_MNIST
     python examples/plot_mnist.py --digits         # the small digits that come with scikit-learn
 
-The user guide explains the curves and the early stopping (:doc:`/user_guide/stopping`), and how to look
-inside a network (:doc:`/user_guide/inside`).
+The user guide explains the curves and the early stopping (:doc:`/user_guide/early_stopping`), and how to look
+inside a network (:doc:`/user_guide/inspection`).
 """
 
 # %%

@@ -16,7 +16,7 @@ with :class:`~skscratch.ScratchMLPClassifier`, compares the results with the pub
 where the errors are.
 
 The :doc:`/reading_guide` derives the gradient of such a network. The user guide shows how to read and
-replace its weights: :doc:`/user_guide/inside`.
+replace its weights: :doc:`/user_guide/inspection`.
 """
 
 # %%

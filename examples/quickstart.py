@@ -8,8 +8,8 @@ it takes well under a minute, and it saves the plot as ``loss_curves.png``::
 
     python examples/quickstart.py
 
-The user guide explains the parameters to tune (:doc:`/user_guide/training`) and early stopping
-(:doc:`/user_guide/stopping`).
+The user guide explains the parameters to tune (:doc:`/user_guide/hyperparameters`) and early stopping
+(:doc:`/user_guide/early_stopping`).
 """
 
 # %%

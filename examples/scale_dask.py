@@ -5,7 +5,7 @@ needs only one additional ``with`` statement. Here the cluster is two worker pro
 the machines of an existing cluster, pass the address of its scheduler to ``Client(...)``.
 
 The example needs ``pip install "skscratch[dask]"``. Run it with ``python examples/scale_dask.py``.
-``docs/user_guide/scale.rst`` shows the same in a few lines.
+``docs/user_guide/distributed.rst`` shows the same in a few lines.
 """
 
 import joblib

@@ -5,7 +5,7 @@ epochs. All candidates train for a few epochs, the best third of them for three 
 learning rate schedule anneals within the given epochs, so each short training run is complete.
 
 The example needs only scikit-learn. Run it with ``python examples/scale_halving.py``.
-``docs/user_guide/training.rst`` says which parameters to search.
+``docs/user_guide/hyperparameters.rst`` says which parameters to search.
 """
 
 from sklearn.datasets import load_digits

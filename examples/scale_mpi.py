@@ -5,7 +5,7 @@ all-reduce turns these into the gradient of the global batch. All ranks therefor
 single process would get this network from the same batches, up to rounding in sums.
 
 The example needs ``pip install "skscratch[mpi]"``, which includes an MPI library for one machine. On a
-cluster, use the cluster's own. ``docs/user_guide/scale.rst`` has the rules. Run it with
+cluster, use the cluster's own. ``docs/user_guide/distributed.rst`` has the rules. Run it with
 
     mpiexec -n 2 python -m mpi4py examples/scale_mpi.py
 

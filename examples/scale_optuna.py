@@ -6,7 +6,7 @@ number of epochs. Here n calls of ``partial_fit`` are bit-for-bit identical to `
 trial's score is that of the model that ``fit`` returns.
 
 The example needs ``pip install "skscratch[optuna]"``. Run it with ``python examples/scale_optuna.py``.
-``docs/user_guide/scale.rst`` says more.
+``docs/user_guide/distributed.rst`` says more.
 """
 
 import warnings

@@ -75,7 +75,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     activation : str or sequence of str, default="alrelu"
         Activation of the hidden layers, one name for all or one for each: "identity", "logistic", "tanh",
         "relu", "leaky_relu", "alrelu", "elu", "selu", "gelu", "silu" or "softplus". "alrelu" is z above zero
-        and -z/2 below, see :doc:`/user_guide/training`.
+        and -z/2 below, see :doc:`/user_guide/hyperparameters`.
     solver : {"sgd", "adam", "lbfgs"}, default="sgd"
         Algorithm that minimises the objective. "lbfgs" needs all rows at once and suits small data; it has no
         `partial_fit`.
@@ -87,7 +87,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         Rows in a minibatch. "auto" is n_samples / 64, at least 32 and at most 256.
     learning_rate : str or callable, default="one_cycle"
         Schedule of the learning rate, which changes from epoch to epoch. "one_cycle", "cosine" and a callable
-        have a fixed length: training runs for ``max_iter`` epochs. See :doc:`/user_guide/training`.
+        have a fixed length: training runs for ``max_iter`` epochs. See :doc:`/user_guide/hyperparameters`.
 
         - "one_cycle": up to ``learning_rate_init`` in the first 30 % of the epochs, then down to about zero.
         - "cosine": from ``learning_rate_init`` down to about zero.
@@ -114,7 +114,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         Smallest improvement of the monitored value that counts; for "lbfgs" the largest component of the
         gradient at convergence.
     verbose : int, default=0
-        Whether to print one line per epoch, see :doc:`/user_guide/practice`.
+        Whether to print one line per epoch, see :doc:`/user_guide/callbacks`.
     warm_start : bool, default=False
         Whether `fit` resumes from the current parameters, optimizer and curves. Patience starts anew, and so
         does the cycle of a schedule of fixed length.
@@ -126,7 +126,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         Whether to hold out a validation set (or to use ``X_val`` of `fit`) and to restore the epoch with the
         best score on it. With "one_cycle" and "cosine" and max_iter >= 12, the last quarter of ``max_iter``
         is a refit on all rows, unless ``X_val`` is given or ``warm_start=True``. See
-        :doc:`/user_guide/stopping`.
+        :doc:`/user_guide/early_stopping`.
     validation_fraction : float, default=0.1
         Fraction of the rows to hold out with ``early_stopping=True``, stratified unless y is multilabel.
     scoring : str or callable, default="loss"

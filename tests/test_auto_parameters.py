@@ -505,7 +505,7 @@ def test_a_model_from_a_pickle_without_them_trains_on():
 
 # The table that lists what "auto" stands for
 
-GUIDE = Path(__file__).parents[1] / "docs" / "user_guide" / "training.rst"
+GUIDE = Path(__file__).parents[1] / "docs" / "user_guide" / "hyperparameters.rst"
 # The columns of the tables, as parameters. Where patience ends training, it does so soon.
 COLUMNS = [
     [*({"learning_rate": rate} for rate in ANNEALED), {"solver": "adam"}],
