@@ -59,9 +59,9 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
     n_knots : int or "auto", default="auto"
         Number of knots of a column: its smallest and largest value, and quantiles between them. Knots that
         coincide are merged. With fewer than 3 knots, there is only the scaled value. A column of at most
-        n_knots values has few values. "auto" is the cube root of the number of rows; a column then has few
-        values if each occurs ten times on average. Both numbers are at most 16, and at most 256 divided by
-        the number of columns.
+        n_knots values has few values. "auto" is the cube root of a third of the number of rows; a column then
+        has few values if each occurs ten times on average. Both numbers are at most 16, and at most 256
+        divided by the number of columns.
     dtype : dtype, default=numpy.float32
         Type of the encoded columns.
 
@@ -214,8 +214,8 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
             n_knots = few = int(self.n_knots)
         else:
             most = min(MOST_KNOTS, MOST_COLUMNS // n_features)
-            # n^(1/3), as the number of bins of a histogram.
-            n_knots, few = min(int(np.cbrt(n_samples)), most), min(n_samples // ROWS_PER_VALUE, most)
+            # In proportion to n^(1/3), as the number of bins of a histogram.
+            n_knots, few = min(int(np.cbrt(n_samples / 3)), most), min(n_samples // ROWS_PER_VALUE, most)
         return (n_knots, few) if n_knots > 2 else (2, 2)
 
     def _blocks(self, X: NDArray) -> Iterator[NDArray]:
