@@ -93,7 +93,7 @@ ax.legend()
 # ``scoring="loss"``, the default, monitors the log loss, which measures the probabilities. You can use
 # any scorer of scikit-learn instead, and the best epoch may be another one. The accuracy fluctuates by
 # a few rows, so its maximum is partly luck. It also peaks later: after the lowest loss, the
-# predictions hardly change, but the network becomes more confident, also where it is wrong.
+# predictions hardly change, but the network becomes more confident, even where it is wrong.
 
 by_accuracy = train(scoring="accuracy", n_iter_no_change=np.inf)
 

@@ -3,7 +3,7 @@
 Learning rate schedules
 =======================
 
-The learning rate is the length of a step. No single length is best for the whole of training. Long
+The learning rate sets the length of a step. No single length is best for the whole of training. Long
 steps make fast progress at first. Only short steps converge at the end, because each step follows the
 gradient of a few rows instead of all. ``learning_rate`` names the schedule, and
 ``learning_rate_init`` sets its scale. This page shows the schedules and the losses that they reach.
@@ -101,8 +101,8 @@ fig.legend(loc="outside lower center", ncols=3)
 # -----------
 # The table shows the test loss after 40 epochs, as the mean of three runs with different initial
 # weights, for four values of ``learning_rate_init``. Over the four rates, the best result of every
-# schedule is lower than the best constant one. A rate of 0.3 is too high for "constant", but the best
-# one for all schedules. No schedule helps if the initial rate is too low.
+# other schedule is lower than the best one of "constant". A rate of 0.3 is too high for "constant", but
+# the best one for all other schedules. No schedule helps if the initial rate is too low.
 
 rates = [0.01, 0.03, 0.1, 0.3]
 test_loss = {}

@@ -14,8 +14,8 @@ The user guide explains what becomes of each column: :doc:`/user_guide/tabular_d
 # %%
 # The data
 # --------
-# 4,000 orders of a made-up shop, half of them for testing. An order is returned or kept. Since the table
-# is made up, the true probability of a return is known:
+# There are 4,000 orders of a made-up shop, half of them for testing. An order is returned or kept. Since the
+# table is made up, the true probability of a return is known:
 #
 # - dresses are returned more often than shoes, and shoes more often than books;
 # - expensive orders are returned more often;

@@ -97,7 +97,7 @@ for epoch in [1, 10, 20]:
 # %%
 # A hundred hidden units
 # ----------------------
-# The same settings, with a wider layer.
+# This network has the same settings, with a wider layer.
 
 wide = ScratchMLPClassifier(100, **settings).fit(X_train, y_train)
 report(wide)

@@ -94,8 +94,7 @@ for package in np.unique(y):
 #
 # Paragraphs of one function or class are similar. The split therefore keeps all of them together, either in
 # the training set or in the test set. Functions of one module are similar, too, and this split does not
-# separate them. On the text of a new module, the accuracy
-# would probably be lower.
+# separate them. On the text of a new module, the accuracy would probably be lower.
 
 GIVEAWAYS = ["numpy", "np", "scipy", "sp", "sklearn", "scikit", "learn"]
 vectorizer = HashingVectorizer(n_features=2**18, alternate_sign=False, stop_words=GIVEAWAYS, dtype=np.float32)

@@ -75,7 +75,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     activation : str or sequence of str, default="alrelu"
         Activation of the hidden layers, one name for all or one for each: "identity", "logistic", "tanh",
         "relu", "leaky_relu", "alrelu", "elu", "selu", "gelu", "silu" or "softplus". "alrelu" is z above zero
-        and -z/2 below, see :doc:`/user_guide/hyperparameters`.
+        and -z/2 below; see :doc:`/user_guide/hyperparameters`.
     solver : {"sgd", "adam", "lbfgs"}, default="sgd"
         Algorithm that minimises the objective. "lbfgs" needs all rows at once and suits small data; it has no
         `partial_fit`.
@@ -114,7 +114,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         Smallest improvement of the monitored value that counts; for "lbfgs" the largest component of the
         gradient at convergence.
     verbose : int, default=0
-        Whether to print one line per epoch, see :doc:`/user_guide/callbacks`.
+        Whether to print one line per epoch; see :doc:`/user_guide/callbacks`.
     warm_start : bool, default=False
         Whether `fit` resumes from the current parameters, optimizer and curves. Patience starts anew, and so
         does the cycle of a schedule of fixed length.
@@ -169,8 +169,8 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     alpha_ : float
         Strength of the penalty at the end of training.
     alpha_iter_ : int or None
-        The epoch after which ``alpha="auto"`` was selected, counted from 1; None if it was not. From then on,
-        ``loss_curve_`` holds another penalty.
+        The epoch after which ``alpha="auto"`` selected a new penalty, counted from 1; None if it did not.
+        From then on, ``loss_curve_`` includes the new penalty.
     batch_size_ : int or None
         Rows in a minibatch, at most as many as there are training rows; None for "lbfgs".
     learning_rate_init_ : float or None
@@ -200,14 +200,14 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         The objective in each epoch: the weighted mean loss while the network trains, plus the penalty. The
         list grows in place when training resumes.
     best_loss_ : float or None
-        The lowest of them; None with early stopping.
+        The lowest entry of ``loss_curve_``; None with early stopping.
     learning_rate_curve_ : list of float
         The learning rate of each epoch; empty for "lbfgs".
     validation_loss_curve_ : list of float or None
         With a validation set, its weighted mean loss after each epoch, without penalty; NaN for epochs of
         earlier calls without validation.
     validation_scores_ : list of float or None
-        With a validation set, the score after each epoch, or minus the validation loss; more is better.
+        With a validation set, the score after each epoch, or minus the validation loss; higher is better.
     best_validation_score_ : float or None
         The highest score of the last `fit`.
     best_iter_ : int or None
