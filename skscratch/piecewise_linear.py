@@ -41,6 +41,8 @@ MOST_KNOTS = 16
 MOST_COLUMNS = 256  # of the encoded table, more or less
 ROWS_PER_VALUE = 10  # on average, in a column of few values
 
+LARGEST = np.finfo(np.float64).max / 2  # beyond it, the difference of two values could overflow
+
 
 class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
     """Encode each number as its scaled value and its positions in the bins between knots.
@@ -144,7 +146,7 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         """
         X = self._read(X, reset=True)
         self.marks_missing_ = np.isnan(X).any(axis=0)
-        finite = [x[np.isfinite(x)].astype(np.float64) for x in X.T]
+        finite = [np.clip(x[np.isfinite(x)].astype(np.float64), -LARGEST, LARGEST) for x in X.T]
         self.median_ = np.array([np.median(x) if len(x) else 0.0 for x in finite])
         n_knots, few = self._resolve(*X.shape)
         self.has_few_values_ = np.array([2 < len(np.unique(x)) <= few for x in finite])

@@ -155,6 +155,18 @@ def test_huge_values_neither_overflow_nor_warn():
     assert np.ptp(encode(huge, SKEWED, n_knots=5)[:, 1]) > 0.1
 
 
+@pytest.mark.parametrize("n_knots", [0, 3, 5])
+def test_a_range_wider_than_the_largest_float_does_not_overflow(n_knots):
+    column = np.repeat([-1.7e308, 0, 0.1, 0.2, 1.7e308], 20)
+    z = StandardScaler().fit_transform(np.sign(np.trunc(column / 1e300)).reshape(-1, 1))[:, 0] / np.sqrt(2)
+    assert_allclose(encode(column, n_knots=n_knots)[:, 0], z, atol=1e-12)
+
+
+def test_the_median_of_huge_values_is_finite():
+    missing, huge = encode([0, 1.7e308, 1.7e308, 1.7e308, NAN], [NAN], [1.7e308], n_knots=3)
+    assert_array_equal(missing[:, :-1], huge[:, :-1])
+
+
 # Missing values
 
 
