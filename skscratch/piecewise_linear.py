@@ -191,7 +191,8 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         Returns
         -------
         ndarray of str objects
-            Such as "age", "age_bin1", "age_bin2", "age_missing".
+            Such as "age", "age_bin1", "age_bin2", "age_missing"; for few values "rooms", "rooms_1",
+            "rooms_2", "rooms_4".
         """
         check_is_fitted(self)
         names: list[str] = []
@@ -200,7 +201,7 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         for name, knots, has_few, marks in columns:
             names.append(name)
             if has_few:
-                names += [f"{name}_{value:g}" for value in knots]
+                names += [f"{name}_{text}" for text in _texts(knots)]
             elif len(knots) > 2:
                 names += [f"{name}_bin{t}" for t in range(1, len(knots))]
             names += [f"{name}_missing"] * bool(marks)
@@ -250,6 +251,16 @@ def choose_knots(x: NDArray, n_knots: int) -> NDArray:
         return np.array([x.min(), x.max()])
     # "nearest", since a quantile between two values could be one that the column never takes.
     return np.unique(np.quantile(x, np.linspace(0, 1, n_knots), method="nearest"))
+
+
+def _texts(values: NDArray) -> list[str]:
+    """Return a text for each value: whole numbers in full, others with 6 digits, or with more to differ."""
+    values = values + 0.0  # so that -0.0 becomes 0.0
+    digits = 15 if (values % 1 == 0).all() else 6
+    # 17 digits tell any two floats apart.
+    while len(texts := [f"{value:.{digits}g}" for value in values]) > len(set(texts)):
+        digits += 1
+    return texts
 
 
 def _positions(x: NDArray, knots: NDArray) -> NDArray:

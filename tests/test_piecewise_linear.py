@@ -202,6 +202,24 @@ def test_names_of_the_columns():
     assert PiecewiseLinearEncoder().fit([[0.0], [1.0]]).get_feature_names_out().tolist() == ["x0"]
 
 
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        ([1234567, 1234568, 1234569], ["1234567", "1234568", "1234569"]),
+        ([-1, 2020001, 1e10, 1e300], ["-1", "2020001", "10000000000", "1e+300"]),
+        ([2.0**53, 2.0**53 + 2, 2.0**53 + 4], ["9007199254740992", "9007199254740994", "9007199254740996"]),
+        ([1 / 3, 0.1 + 0.2, 1], ["0.3", "0.333333", "1"]),
+        ([0.1 + 0.2, 0.3, 1], ["0.29999999999999999", "0.30000000000000004", "1"]),
+        (np.float32([0.1, 0.2, 1]), ["0.1", "0.2", "1"]),
+        ([-0.0, 1, 2], ["0", "1", "2"]),
+    ],
+    ids=str,
+)
+def test_the_names_of_few_values_differ_and_are_no_longer_than_needed(values, texts):
+    encoder = PiecewiseLinearEncoder(n_knots=5).fit(np.reshape(values, (-1, 1)))
+    assert encoder.get_feature_names_out(["a"]).tolist() == ["a", *(f"a_{text}" for text in texts)]
+
+
 def test_bad_numbers_of_knots_are_an_error():
     for n_knots in (-1, 2.5, "many", None):
         with pytest.raises(ValueError, match="n_knots"):
