@@ -39,7 +39,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, v
 # With n_knots="auto"
 MOST_KNOTS = 16
 MOST_COLUMNS = 256  # of the encoded table, more or less
-ROWS_PER_VALUE = 10  # on average, in a column of few values
+ROWS_PER_VALUE = 10  # at least, in a column of few values; missing ones count
 
 LARGEST = np.finfo(np.float64).max / 2  # beyond it, the difference of two values could overflow
 
@@ -62,8 +62,8 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         Number of knots of a column: its smallest and largest value, and quantiles between them. Knots that
         coincide are merged. With fewer than 3 knots, there is only the scaled value. A column of at most
         n_knots values has few values. "auto" is the cube root of a third of the number of rows; a column then
-        has few values if each occurs ten times on average. Both numbers are at most 16, and at most 256
-        divided by the number of columns.
+        has few values if X has at least ten rows for each of them. Both numbers are at most 16, and at most
+        256 divided by the number of columns.
     dtype : dtype, default=numpy.float32
         Type of the encoded columns.
 

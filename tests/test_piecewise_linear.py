@@ -125,6 +125,14 @@ def test_how_many_values_are_few_by_default(n_samples, n_features, most):
         assert not encoder.has_few_values_[1:].any()
 
 
+def test_rows_without_a_value_count_as_well():
+    column = np.full((100, 1), NAN)
+    column[:11, 0] = np.arange(11)
+    assert not PiecewiseLinearEncoder().fit(column).has_few_values_
+    column[10] = NAN
+    assert PiecewiseLinearEncoder().fit(column).has_few_values_
+
+
 def test_two_values_are_only_scaled():
     assert PiecewiseLinearEncoder().fit_transform(np.arange(200).reshape(-1, 1) % 2).shape[1] == 1
 
