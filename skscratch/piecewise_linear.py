@@ -151,7 +151,7 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         n_knots, few = self._resolve(*X.shape)
         self.has_few_values_ = np.array([2 < len(np.unique(x)) <= few for x in finite])
         self.knots_ = [
-            np.unique(x) if has_few else choose_knots(x, n_knots)
+            np.unique(x) if has_few else _choose_knots(x, n_knots)
             for x, has_few in zip(finite, self.has_few_values_, strict=True)
         ]
         means, scales = zip(*map(_mean_and_scale, self._blocks(X)), strict=True)
@@ -243,7 +243,7 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         return tags
 
 
-def choose_knots(x: NDArray, n_knots: int) -> NDArray:
+def _choose_knots(x: NDArray, n_knots: int) -> NDArray:
     """Return the smallest and the largest value of a column and quantiles between them."""
     if not len(x):
         return np.zeros(2)
