@@ -30,6 +30,7 @@ def load_mnist():
     parser = argparse.ArgumentParser(description="Train small networks on MNIST.")
     parser.add_argument("--data", metavar="FOLDER", help="folder with the four files of MNIST")
     parser.add_argument("--digits", action="store_true", help="use scikit-learn's small digits")
+    # A notebook passes arguments of its own.
     options, ignored = parser.parse_known_args()
     if ignored:
         print("ignored arguments:", *ignored)
@@ -45,7 +46,7 @@ def load_mnist():
             sys.exit(f"MNIST could not be read: {error}")
     try:
         return download_mnist()
-    except (OSError, HTTPException) as error:
+    except (OSError, HTTPException, ValueError) as error:  # a ValueError if a file is damaged
         sys.exit(
             f"MNIST could not be downloaded ({error}).\n"
             "Give the folder with its four files by --data FOLDER, or use scikit-learn's small "

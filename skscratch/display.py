@@ -306,7 +306,7 @@ class LossCurveDisplay:
             self._mark_epochs(curves, axes, lines)
         last = list(panels.values())[-1]
         (last if new_figure else self.ax_).set_xlabel("epoch")
-        self.ax_.xaxis.get_major_locator().set_params(integer=True)
+        _prefer_whole_numbers(self.ax_.xaxis)
         self._add_legend(topmost=last, room_below=new_figure)
         return self
 
@@ -589,6 +589,14 @@ def _curve(clf: Any, name: str) -> NDArray | None:
     """Return a curve with NaN for missing values, or None if there is no curve or it has no values."""
     curve = np.asarray(getattr(clf, name, None) or [], dtype=float)
     return None if np.isnan(curve).all() else curve
+
+
+def _prefer_whole_numbers(axis: Any) -> None:
+    """Let an axis have whole numbers only, unless its ticks were chosen in another way."""
+    from matplotlib.ticker import MaxNLocator
+
+    if isinstance(locator := axis.get_major_locator(), MaxNLocator):
+        locator.set_params(integer=True)
 
 
 def _new_axes(display: type, **options: Any) -> Any:

@@ -39,7 +39,9 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, v
 # With n_knots="auto"
 MOST_KNOTS = 16
 MOST_COLUMNS = 256  # of the encoded table, more or less
-ROWS_PER_VALUE = 10  # on average, in a column of few values
+ROWS_PER_VALUE = 10  # at least, in a column of few values; missing ones count
+
+LARGEST = np.finfo(np.float64).max / 2  # beyond it, the difference of two values could overflow
 
 
 class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
@@ -60,8 +62,8 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         Number of knots of a column: its smallest and largest value, and quantiles between them. Knots that
         coincide are merged. With fewer than 3 knots, there is only the scaled value. A column of at most
         n_knots values has few values. "auto" is the cube root of a third of the number of rows; a column then
-        has few values if each occurs ten times on average. Both numbers are at most 16, and at most 256
-        divided by the number of columns.
+        has few values if X has at least ten rows for each of them. Both numbers are at most 16, and at most
+        256 divided by the number of columns.
     dtype : dtype, default=numpy.float32
         Type of the encoded columns.
 
@@ -144,12 +146,12 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         """
         X = self._read(X, reset=True)
         self.marks_missing_ = np.isnan(X).any(axis=0)
-        finite = [x[np.isfinite(x)].astype(np.float64) for x in X.T]
+        finite = [np.clip(x[np.isfinite(x)].astype(np.float64), -LARGEST, LARGEST) for x in X.T]
         self.median_ = np.array([np.median(x) if len(x) else 0.0 for x in finite])
         n_knots, few = self._resolve(*X.shape)
         self.has_few_values_ = np.array([2 < len(np.unique(x)) <= few for x in finite])
         self.knots_ = [
-            np.unique(x) if has_few else choose_knots(x, n_knots)
+            np.unique(x) if has_few else _choose_knots(x, n_knots)
             for x, has_few in zip(finite, self.has_few_values_, strict=True)
         ]
         means, scales = zip(*map(_mean_and_scale, self._blocks(X)), strict=True)
@@ -189,7 +191,8 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         Returns
         -------
         ndarray of str objects
-            Such as "age", "age_bin1", "age_bin2", "age_missing".
+            Such as "age", "age_bin1", "age_bin2", "age_missing"; for few values "rooms", "rooms_1",
+            "rooms_2", "rooms_4".
         """
         check_is_fitted(self)
         names: list[str] = []
@@ -198,7 +201,7 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         for name, knots, has_few, marks in columns:
             names.append(name)
             if has_few:
-                names += [f"{name}_{value:g}" for value in knots]
+                names += [f"{name}_{text}" for text in _texts(knots)]
             elif len(knots) > 2:
                 names += [f"{name}_bin{t}" for t in range(1, len(knots))]
             names += [f"{name}_missing"] * bool(marks)
@@ -240,7 +243,7 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         return tags
 
 
-def choose_knots(x: NDArray, n_knots: int) -> NDArray:
+def _choose_knots(x: NDArray, n_knots: int) -> NDArray:
     """Return the smallest and the largest value of a column and quantiles between them."""
     if not len(x):
         return np.zeros(2)
@@ -248,6 +251,16 @@ def choose_knots(x: NDArray, n_knots: int) -> NDArray:
         return np.array([x.min(), x.max()])
     # "nearest", since a quantile between two values could be one that the column never takes.
     return np.unique(np.quantile(x, np.linspace(0, 1, n_knots), method="nearest"))
+
+
+def _texts(values: NDArray) -> list[str]:
+    """Return a text for each value: whole numbers in full, others with 6 digits, or with more to differ."""
+    values = values + 0.0  # so that -0.0 becomes 0.0
+    digits = 15 if (values % 1 == 0).all() else 6
+    # 17 digits tell any two floats apart.
+    while len(texts := [f"{value:.{digits}g}" for value in values]) > len(set(texts)):
+        digits += 1
+    return texts
 
 
 def _positions(x: NDArray, knots: NDArray) -> NDArray:

@@ -160,6 +160,22 @@ def test_a_new_figure_has_one_panel_for_each_kind_of_curve():
     assert plt.gca() is display.ax_
 
 
+def test_the_ticks_of_a_short_curve_are_whole_epochs():
+    for ax in (None, plt.subplots()[1]):
+        display = LossCurveDisplay.from_estimator(train(max_iter=3), ax=ax)
+        np.testing.assert_array_equal(display.ax_.get_xticks() % 1, 0)
+
+
+def test_given_axes_keep_their_own_ticks():
+    display = LossCurveDisplay.from_estimator(train(max_iter=12))
+    for prepare in (lambda ax: ax.set_xticks([1, 6, 12]), lambda ax: ax.set_xscale("log")):
+        ax = plt.subplots()[1]
+        prepare(ax)
+        locator = ax.xaxis.get_major_locator()
+        display.plot(ax)
+        assert ax.xaxis.get_major_locator() is locator
+
+
 def test_in_given_axes_rate_and_score_have_axes_on_the_right_that_stand_apart():
     clf = train(early_stopping=True, scoring="accuracy")
     figure, ax = plt.subplots()

@@ -109,10 +109,11 @@ def test_the_small_digits_on_request(ask):
     np.testing.assert_array_equal(np.sort(np.concatenate([y_train, y_test])), np.sort(load_digits().target))
 
 
-def test_without_a_network_the_script_says_what_to_do(ask, mnist_data, monkeypatch):
-    def no_network(*arguments, **options):
-        raise URLError("no network")
+@pytest.mark.parametrize("error", [URLError("no network"), ValueError("md5 checksum does not match")])
+def test_if_the_download_fails_the_script_says_what_to_do(ask, mnist_data, monkeypatch, error):
+    def fail(*arguments, **options):
+        raise error
 
-    monkeypatch.setattr(mnist_data, "fetch_openml", no_network)
-    with pytest.raises(SystemExit, match=r"no network(.|\n)*--data FOLDER, or use .* by --digits"):
+    monkeypatch.setattr(mnist_data, "fetch_openml", fail)
+    with pytest.raises(SystemExit, match=r"(network|checksum)(.|\n)*--data FOLDER, or use .* by --digits"):
         ask()

@@ -125,6 +125,14 @@ def test_how_many_values_are_few_by_default(n_samples, n_features, most):
         assert not encoder.has_few_values_[1:].any()
 
 
+def test_rows_without_a_value_count_as_well():
+    column = np.full((100, 1), NAN)
+    column[:11, 0] = np.arange(11)
+    assert not PiecewiseLinearEncoder().fit(column).has_few_values_
+    column[10] = NAN
+    assert PiecewiseLinearEncoder().fit(column).has_few_values_
+
+
 def test_two_values_are_only_scaled():
     assert PiecewiseLinearEncoder().fit_transform(np.arange(200).reshape(-1, 1) % 2).shape[1] == 1
 
@@ -153,6 +161,18 @@ def test_huge_values_neither_overflow_nor_warn():
     assert np.isfinite(encode(huge, n_knots=5)).all()
     # The rest can still be told apart by the positions between quantiles.
     assert np.ptp(encode(huge, SKEWED, n_knots=5)[:, 1]) > 0.1
+
+
+@pytest.mark.parametrize("n_knots", [0, 3, 5])
+def test_a_range_wider_than_the_largest_float_does_not_overflow(n_knots):
+    column = np.repeat([-1.7e308, 0, 0.1, 0.2, 1.7e308], 20)
+    z = StandardScaler().fit_transform(np.sign(np.trunc(column / 1e300)).reshape(-1, 1))[:, 0] / np.sqrt(2)
+    assert_allclose(encode(column, n_knots=n_knots)[:, 0], z, atol=1e-12)
+
+
+def test_the_median_of_huge_values_is_finite():
+    missing, huge = encode([0, 1.7e308, 1.7e308, 1.7e308, NAN], [NAN], [1.7e308], n_knots=3)
+    assert_array_equal(missing[:, :-1], huge[:, :-1])
 
 
 # Missing values
@@ -188,6 +208,24 @@ def test_names_of_the_columns():
     assert encoder.fit_transform(frame).columns.tolist() == expected
     assert encoder.get_feature_names_out().tolist() == expected
     assert PiecewiseLinearEncoder().fit([[0.0], [1.0]]).get_feature_names_out().tolist() == ["x0"]
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        ([1234567, 1234568, 1234569], ["1234567", "1234568", "1234569"]),
+        ([-1, 2020001, 1e10, 1e300], ["-1", "2020001", "10000000000", "1e+300"]),
+        ([2.0**53, 2.0**53 + 2, 2.0**53 + 4], ["9007199254740992", "9007199254740994", "9007199254740996"]),
+        ([1 / 3, 0.1 + 0.2, 1], ["0.3", "0.333333", "1"]),
+        ([0.1 + 0.2, 0.3, 1], ["0.29999999999999999", "0.30000000000000004", "1"]),
+        (np.float32([0.1, 0.2, 1]), ["0.1", "0.2", "1"]),
+        ([-0.0, 1, 2], ["0", "1", "2"]),
+    ],
+    ids=str,
+)
+def test_the_names_of_few_values_differ_and_are_no_longer_than_needed(values, texts):
+    encoder = PiecewiseLinearEncoder(n_knots=5).fit(np.reshape(values, (-1, 1)))
+    assert encoder.get_feature_names_out(["a"]).tolist() == ["a", *(f"a_{text}" for text in texts)]
 
 
 def test_bad_numbers_of_knots_are_an_error():
