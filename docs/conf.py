@@ -115,6 +115,7 @@ SINGLE_PAGES = (
     "benchmarks_details",
     "experiments_speed",
     "defaults",
+    "experiments_defaults",
     "contributing",
     "changelog",
 )
