@@ -61,9 +61,9 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
     n_knots : int or "auto", default="auto"
         Number of knots of a column: its smallest and largest value, and quantiles between them. Knots that
         coincide are merged. With fewer than 3 knots, there is only the scaled value. A column of at most
-        n_knots values has few values. "auto" is the cube root of a third of the number of rows; a column then
-        has few values if X has at least ten rows for each of them. Both numbers are at most 16, and at most
-        256 divided by the number of columns.
+        n_knots values has few values. "auto" is the cube root of a third of the number of values that are not
+        missing; a column then has few values if each occurs ten times on average. Both numbers are at most
+        16, and at most 256 divided by the number of columns.
     dtype : dtype, default=numpy.float32
         Type of the encoded columns.
 
@@ -148,12 +148,9 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         self.marks_missing_ = np.isnan(X).any(axis=0)
         finite = [np.clip(x[np.isfinite(x)].astype(np.float64), -LARGEST, LARGEST) for x in X.T]
         self.median_ = np.array([np.median(x) if len(x) else 0.0 for x in finite])
-        n_knots, few = self._resolve(*X.shape)
-        self.has_few_values_ = np.array([2 < len(np.unique(x)) <= few for x in finite])
-        self.knots_ = [
-            np.unique(x) if has_few else _choose_knots(x, n_knots)
-            for x, has_few in zip(finite, self.has_few_values_, strict=True)
-        ]
+        chosen = [self._choose_knots(x, X.shape[1]) for x in finite]
+        self.knots_ = [knots for knots, _ in chosen]
+        self.has_few_values_ = np.array([has_few for _, has_few in chosen])
         means, scales = zip(*map(_mean_and_scale, self._blocks(X)), strict=True)
         self.mean_, self.scale_ = np.concatenate(means), np.concatenate(scales)
         return self
@@ -211,14 +208,27 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         """Return X as an array of floats."""
         return validate_data(self, X, reset=reset, dtype=(np.float64, np.float32), ensure_all_finite=False)
 
-    def _resolve(self, n_samples: int, n_features: int) -> tuple[int, int]:
-        """Return the number of knots, and the largest number of values that are few."""
+    def _choose_knots(self, x: NDArray, n_features: int) -> tuple[NDArray, bool]:
+        """Return the knots of a column, and whether it has few values, which are then the knots."""
+        if not len(x):
+            return np.zeros(2), False
+        n_knots, few = self._resolve(len(x), n_features)
+        values = np.unique(x)
+        if 2 < len(values) <= few:
+            return values, True
+        if n_knots < 3:
+            return values[[0, -1]], False
+        # "nearest", since a quantile between two values could be one that the column never takes.
+        return np.unique(np.quantile(x, np.linspace(0, 1, n_knots), method="nearest")), False
+
+    def _resolve(self, n_values: int, n_features: int) -> tuple[int, int]:
+        """Return the number of knots, and the largest number of distinct values that are few."""
         if self.n_knots != "auto":
             n_knots = few = int(self.n_knots)
         else:
             most = min(MOST_KNOTS, MOST_COLUMNS // n_features)
             # In proportion to n^(1/3), as the number of bins of a histogram.
-            n_knots, few = min(int(np.cbrt(n_samples / 3)), most), min(n_samples // ROWS_PER_VALUE, most)
+            n_knots, few = min(int(np.cbrt(n_values / 3)), most), min(n_values // ROWS_PER_VALUE, most)
         return (n_knots, few) if n_knots > 2 else (2, 2)
 
     def _blocks(self, X: NDArray) -> Iterator[NDArray]:
@@ -241,16 +251,6 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = []
         return tags
-
-
-def _choose_knots(x: NDArray, n_knots: int) -> NDArray:
-    """Return the smallest and the largest value of a column and quantiles between them."""
-    if not len(x):
-        return np.zeros(2)
-    if n_knots < 3:
-        return np.array([x.min(), x.max()])
-    # "nearest", since a quantile between two values could be one that the column never takes.
-    return np.unique(np.quantile(x, np.linspace(0, 1, n_knots), method="nearest"))
 
 
 def _texts(values: NDArray) -> list[str]:

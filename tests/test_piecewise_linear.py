@@ -125,12 +125,15 @@ def test_how_many_values_are_few_by_default(n_samples, n_features, most):
         assert not encoder.has_few_values_[1:].any()
 
 
-def test_rows_without_a_value_count_as_well():
-    column = np.full((100, 1), NAN)
-    column[:11, 0] = np.arange(11)
-    assert not PiecewiseLinearEncoder().fit(column).has_few_values_
-    column[10] = NAN
-    assert PiecewiseLinearEncoder().fit(column).has_few_values_
+def test_rows_without_a_value_do_not_count():
+    few, many = np.arange(100.0) % 10, np.arange(3000.0)
+    mostly_missing = np.full((10_000, 2), NAN)
+    mostly_missing[:100, 0], mostly_missing[:3000, 1] = few, many
+    encoder = PiecewiseLinearEncoder().fit(mostly_missing)
+    assert_array_equal(encoder.has_few_values_, [True, False])
+    assert len(encoder.knots_[1]) == 10
+    mostly_missing[99, 0] = NAN
+    assert not PiecewiseLinearEncoder().fit(mostly_missing).has_few_values_[0]
 
 
 def test_two_values_are_only_scaled():
