@@ -36,10 +36,11 @@ from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
+# More values are more likely to be amounts than to stand for categories.
+MOST_FEW_VALUES = 8
 # With n_knots="auto"
 MOST_KNOTS = 16
 MOST_COLUMNS = 256  # of the encoded table, more or less
-ROWS_PER_VALUE = 10  # at least, in a column of few values; missing ones count
 
 LARGEST = np.finfo(np.float64).max / 2  # beyond it, the difference of two values could overflow
 
@@ -61,9 +62,9 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
     n_knots : int or "auto", default="auto"
         Number of knots of a column: its smallest and largest value, and quantiles between them. Knots that
         coincide are merged. With fewer than 3 knots, there is only the scaled value. A column of at most
-        n_knots values has few values. "auto" is the cube root of a third of the number of values that are not
-        missing; a column then has few values if each occurs ten times on average. Both numbers are at most
-        16, and at most 256 divided by the number of columns.
+        8 values, and at most n_knots, has few values. "auto" is the cube root of a third of the number of
+        values that are not missing, at most 16, and at most 256 divided by the number of columns. From
+        3 knots on, up to 8 values are few (fewer with more than 32 columns).
     dtype : dtype, default=numpy.float32
         Type of the encoded columns.
 
@@ -218,18 +219,20 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
             return values, True
         if n_knots < 3:
             return values[[0, -1]], False
+        if len(values) <= n_knots:
+            return values, False
         # "nearest", since a quantile between two values could be one that the column never takes.
         return np.unique(np.quantile(x, np.linspace(0, 1, n_knots), method="nearest")), False
 
     def _resolve(self, n_values: int, n_features: int) -> tuple[int, int]:
         """Return the number of knots, and the largest number of distinct values that are few."""
         if self.n_knots != "auto":
-            n_knots = few = int(self.n_knots)
+            n_knots = most = int(self.n_knots)
         else:
             most = min(MOST_KNOTS, MOST_COLUMNS // n_features)
             # In proportion to n^(1/3), as the number of bins of a histogram.
-            n_knots, few = min(int(np.cbrt(n_values / 3)), most), min(n_values // ROWS_PER_VALUE, most)
-        return (n_knots, few) if n_knots > 2 else (2, 2)
+            n_knots = min(int(np.cbrt(n_values / 3)), most)
+        return (n_knots, min(MOST_FEW_VALUES, most)) if n_knots > 2 else (2, 2)
 
     def _blocks(self, X: NDArray) -> Iterator[NDArray]:
         """Yield each column's positions in its range, in its bins or near its values, and what is missing."""
