@@ -298,11 +298,8 @@ class LossCurveDisplay:
         for i, (name, curves) in enumerate(self.curves.items()):
             self.lines_[name] = lines = {}
             for quantity, curve in curves.items(learning_rate=learning_rate):
-                style = {"color": self._color(i, quantity), "linestyle": STYLES[quantity]}
-                # A line through a single point is invisible.
-                style |= {"marker": "."} if len(curve) == 1 else {}
-                (line,) = axes[quantity].plot(curves.epochs(curve), curve, **(style | (line_kw or {})))
-                lines[quantity] = line
+                style = {"color": self._color(i, quantity), "linestyle": STYLES[quantity]} | (line_kw or {})
+                lines[quantity] = _line(axes[quantity], curves.epochs(curve), curve, style)
             self._mark_epochs(curves, axes, lines)
         last = list(panels.values())[-1]
         (last if new_figure else self.ax_).set_xlabel("epoch")
@@ -589,6 +586,14 @@ def _curve(clf: Any, name: str) -> NDArray | None:
     """Return a curve with NaN for missing values, or None if there is no curve or it has no values."""
     curve = np.asarray(getattr(clf, name, None) or [], dtype=float)
     return None if np.isnan(curve).all() else curve
+
+
+def _line(ax: Any, epochs: NDArray, curve: NDArray, style: dict[str, Any]) -> Any:
+    """Draw a curve in this style, and return its line."""
+    # A line through a single point is invisible.
+    marker = {"marker": "."} if len(curve) == 1 else {}
+    (line,) = ax.plot(epochs, curve, **(marker | style))
+    return line
 
 
 def _prefer_whole_numbers(axis: Any) -> None:
