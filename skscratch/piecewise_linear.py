@@ -5,19 +5,23 @@
     u(x; a, b)   the position of x between a and b
     z            the scaled value
     e_t          the scaled position in bin t, for t = 1..T
-    h_t          in a column of few values, instead: the scaled closeness to knot t, for t = 0..T
-    s_z, s_e     scales, such that z has the variance 1/2, and e_1..e_T (or h_0..h_T) together
+    h_t          the scaled closeness to knot t, for t = 0..T, only in a column of few values
+    s_z          scale, such that z has the variance 1/2
+    s_e, s_h     scales: e_1..e_T together have the variance 1/2; with few values 3/10, and h_0..h_T 1/5
 
     u(x; a, b) = (clip(x, a, b) - a) / (b - a)
     z          = (u(x; b_0, b_T) - mean) / s_z
     e_t        = (u(x; b_(t-1), b_t) - mean_t) / s_e
-    h_t        = (u(x; b_(t-1), b_t) - u(x; b_t, b_(t+1)) - mean_t) / s_e
+    h_t        = (u(x; b_(t-1), b_t) - u(x; b_t, b_(t+1)) - mean_t) / s_h
 
 A weighted sum of e_1..e_T can be any function of x that is linear between neighbouring knots and constant
 beyond the outer ones. So one layer can say "between 3 and 5", for which z alone needs several hidden units.
-A weighted sum of h_0..h_T can be the same functions. If the column only takes the values b_0..b_T, then h_t
-is 1 at b_t and 0 at the others, before it is centred and scaled. So an integer that stands for a category has
-a weight of its own for each value. (In h_0, u(x; b_(-1), b_0) is 1, and in h_T, u(x; b_T, b_(T+1)) is 0.)
+
+If a column takes few values, these are the knots b_0..b_T, and nobody knows whether they are amounts or stand
+for categories. Then h_t is 1 at b_t and 0 at the other values, before it is centred and scaled. A weighted
+sum of h_0..h_T can be the same functions as one of e_1..e_T, but the penalty on the weights prefers others: z
+makes a linear effect cheap, e_1..e_T one that is similar at neighbouring values, h_0..h_T one that singles
+out a value. (In h_0, u(x; b_(-1), b_0) is 1, and in h_T, u(x; b_T, b_(T+1)) is 0.)
 
 The positions are those of Gorishniy, Rubachev & Babenko, "On embeddings for numerical features in tabular
 deep learning", 2022, section 3.1, but constant outside the training range, centred and scaled. z is the
@@ -27,6 +31,8 @@ position in a single bin from the first knot to the last.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import starmap
+from math import isnan, nan
 from numbers import Integral
 from typing import Any, Self
 
@@ -37,10 +43,14 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
 # More values are more likely to be amounts than to stand for categories.
-MOST_FEW_VALUES = 8
+MOST_FEW_VALUES = 16
 # With n_knots="auto"
 MOST_KNOTS = 16
-MOST_COLUMNS = 256  # of the encoded table, more or less
+MOST_COLUMNS = 256  # of the encoded table, more or less; twice as many if all columns have few values
+
+# Variances. A column marked as missing stays 0 and 1.
+OF_SCALED_VALUE, OF_POSITIONS = 1 / 2, 1 / 2
+OF_POSITIONS_BETWEEN_FEW, OF_CLOSENESS_TO_FEW = 3 / 10, 1 / 5
 
 LARGEST = np.finfo(np.float64).max / 2  # beyond it, the difference of two values could overflow
 
@@ -51,8 +61,8 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
     To learn a jagged effect of a single column, a network needs many hidden units. On these columns the same
     effect is a weighted sum.
 
-    A column of few values, such as an integer that stands for a category, has a column for each value
-    instead of bins: 1 at this value, 0 at the others, and linear between two of them.
+    If a column has few values, such as an integer that stands for a category, these are the knots, and there
+    is one more column for each of them: 1 at this value, 0 at the others, and linear between two of them.
 
     Missing values are replaced by the median. If a column has some in the training set, another column marks
     them. Values outside the training range, infinite ones too, count as the nearest value inside.
@@ -62,9 +72,9 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
     n_knots : int or "auto", default="auto"
         Number of knots of a column: its smallest and largest value, and quantiles between them. Knots that
         coincide are merged. With fewer than 3 knots, there is only the scaled value. A column of at most
-        8 values, and at most n_knots, has few values. "auto" is the cube root of a third of the number of
+        16 values, and at most n_knots, has few values. "auto" is the cube root of a third of the number of
         values that are not missing, at most 16, and at most 256 divided by the number of columns. From
-        3 knots on, up to 8 values are few (fewer with more than 32 columns).
+        3 knots on, up to 16 values are few (fewer with more than 16 columns).
     dtype : dtype, default=numpy.float32
         Type of the encoded columns.
 
@@ -73,7 +83,7 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
     knots_ : list of ndarray
         The knots of each column.
     has_few_values_ : ndarray of bool of shape (n_features,)
-        Whether a column has a column for each value.
+        Whether a column also has a column for each value.
     median_ : ndarray of shape (n_features,)
         What replaces missing values.
     marks_missing_ : ndarray of bool of shape (n_features,)
@@ -152,7 +162,7 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         chosen = [self._choose_knots(x, X.shape[1]) for x in finite]
         self.knots_ = [knots for knots, _ in chosen]
         self.has_few_values_ = np.array([has_few for _, has_few in chosen])
-        means, scales = zip(*map(_mean_and_scale, self._blocks(X)), strict=True)
+        means, scales = zip(*starmap(_mean_and_scale, self._blocks(X)), strict=True)
         self.mean_, self.scale_ = np.concatenate(means), np.concatenate(scales)
         return self
 
@@ -173,7 +183,7 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         X = self._read(X, reset=False)
         encoded = np.empty((len(X), len(self.mean_)), self.dtype)
         end = 0
-        for u in self._blocks(X):
+        for u, _ in self._blocks(X):
             start, end = end, end + u.shape[1]
             encoded[:, start:end] = (u - self.mean_[start:end]) / self.scale_[start:end]
         return encoded
@@ -189,8 +199,8 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         Returns
         -------
         ndarray of str objects
-            Such as "age", "age_bin1", "age_bin2", "age_missing"; for few values "rooms", "rooms_1",
-            "rooms_2", "rooms_4".
+            Such as "age", "age_bin1", "age_bin2", "age_missing"; for few values "rooms", "rooms_bin1",
+            "rooms_bin2", "rooms_1", "rooms_2", "rooms_4".
         """
         check_is_fitted(self)
         names: list[str] = []
@@ -198,10 +208,10 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         columns = zip(given, self.knots_, self.has_few_values_, self.marks_missing_, strict=True)
         for name, knots, has_few, marks in columns:
             names.append(name)
+            if len(knots) > 2:
+                names += [f"{name}_bin{t}" for t in range(1, len(knots))]
             if has_few:
                 names += [f"{name}_{text}" for text in _texts(knots)]
-            elif len(knots) > 2:
-                names += [f"{name}_bin{t}" for t in range(1, len(knots))]
             names += [f"{name}_missing"] * bool(marks)
         return np.asarray(names, dtype=object)
 
@@ -234,19 +244,22 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
             n_knots = min(int(np.cbrt(n_values / 3)), most)
         return (n_knots, min(MOST_FEW_VALUES, most)) if n_knots > 2 else (2, 2)
 
-    def _blocks(self, X: NDArray) -> Iterator[NDArray]:
-        """Yield each column's positions in its range, in its bins or near its values, and what is missing."""
+    def _blocks(self, X: NDArray) -> Iterator[tuple[NDArray, float]]:
+        """Yield each column's u: in its range, in its bins, near its values; and the variance it shall have.
+
+        Last, what is missing, without a variance.
+        """
         columns = zip(X.T, self.knots_, self.has_few_values_, self.median_, self.marks_missing_, strict=True)
         for x, knots, has_few, median, marks in columns:
             is_missing = np.isnan(x)
             x = np.where(is_missing, median, x)
-            yield _positions(x, knots[[0, -1]])
+            yield _positions(x, knots[[0, -1]]), OF_SCALED_VALUE
+            if len(knots) > 2:
+                yield _positions(x, knots), OF_POSITIONS_BETWEEN_FEW if has_few else OF_POSITIONS
             if has_few:
-                yield _closeness(x, knots)
-            elif len(knots) > 2:
-                yield _positions(x, knots)
+                yield _closeness(x, knots), OF_CLOSENESS_TO_FEW
             if marks:
-                yield is_missing[:, np.newaxis]
+                yield is_missing[:, np.newaxis], nan
 
     def __sklearn_tags__(self) -> Any:
         """Return what the encoder can do."""
@@ -279,9 +292,9 @@ def _closeness(x: NDArray, knots: NDArray) -> NDArray:
     return u[:, :-1] - u[:, 1:]
 
 
-def _mean_and_scale(u: NDArray) -> tuple[NDArray, NDArray]:
-    """Return the means of the columns, and s: divided by it, their variances sum to 1/2."""
-    if u.dtype == bool:  # what marks missing values stays 0 and 1
+def _mean_and_scale(u: NDArray, variance: float) -> tuple[NDArray, NDArray]:
+    """Return the means of the columns, and s: divided by it, their variances sum to the one given."""
+    if isnan(variance):
         return np.zeros(1), np.ones(1)
-    s = np.sqrt(2 * u.var(axis=0).sum()) or 1.0
+    s = np.sqrt(u.var(axis=0).sum() / variance) or 1.0
     return u.mean(axis=0), np.full(u.shape[1], s)
