@@ -39,7 +39,6 @@ from .hyperparameters import (
     check_hidden_layer,
     check_parameters,
     check_solver_can_use,
-    hidden_sizes,
     warn_without_effect,
     why_no_partial_fit,
 )
@@ -49,7 +48,7 @@ from .network import Layers, Network, check_finite, flat_parameters
 from .prediction import predict_activations, predict_logits
 from .rows import Rows, check_weights
 from .scoring import ValidationScore
-from .settings import LARGEST_AUTO_BATCH, rows_per_batch
+from .settings import LARGEST_AUTO_BATCH, hidden_layers, rows_per_batch
 from .stopping import Originals
 from .targets import CheckedTarget, ClassEncoding, ClassWeight, Targets
 from .training_state import TrainingState
@@ -70,8 +69,9 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
 
     Parameters
     ----------
-    hidden_layer_sizes : int or sequence of int, default=(100,)
-        Number of units of each hidden layer. An empty sequence gives (multinomial) logistic regression.
+    hidden_layer_sizes : int, sequence of int or "auto", default="auto"
+        Number of units of each hidden layer. "auto" is one layer with 10 units for each output, at least 100
+        and at most 256. An empty sequence gives (multinomial) logistic regression.
     activation : str or sequence of str, default="alrelu"
         Activation of the hidden layers, one name for all or one for each: "identity", "logistic", "tanh",
         "relu", "leaky_relu", "alrelu", "elu", "selu", "gelu", "silu" or "softplus". "alrelu" is z above zero
@@ -153,9 +153,9 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         for each.
     label_smoothing : float, default=0.0
         Fraction of each target that is spread evenly over all classes.
-    max_grad_norm : float or None, default=0.5
-        Gradient clipping: longer gradients of the mean loss are scaled down to this norm. None switches it
-        off. See :doc:`/user_guide/regularization`.
+    max_grad_norm : float, "auto" or None, default="auto"
+        Gradient clipping: longer gradients of the mean loss are scaled down to this norm. "auto" is
+        ``n_outputs_ / 20``, at least 0.5. None switches it off. See :doc:`/user_guide/regularization`.
 
     Attributes
     ----------
@@ -173,8 +173,12 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         From then on, ``loss_curve_`` includes the new penalty.
     batch_size_ : int or None
         Rows in a minibatch, at most as many as there are training rows; None for "lbfgs".
+    hidden_layer_sizes_ : tuple of int
+        Number of units of each hidden layer.
     learning_rate_init_ : float or None
         The initial learning rate; a refit begins with half of it. None for "lbfgs".
+    max_grad_norm_ : float or None
+        The largest norm of a gradient; None if it is not limited.
     max_iter_ : int or None
         The largest number of epochs (iterations of "lbfgs"), including those reserved for a refit. None after
         `partial_fit` with ``max_iter="auto"``.
@@ -277,7 +281,9 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     alpha_: float
     alpha_iter_: int | None
     batch_size_: int | None
+    hidden_layer_sizes_: tuple[int, ...]
     learning_rate_init_: float | None
+    max_grad_norm_: float | None
     max_iter_: int | None
     n_iter_no_change_: float | None
     n_features_in_: int
@@ -299,7 +305,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
 
     def __init__(
         self,
-        hidden_layer_sizes: int | Sequence[int] = (100,),
+        hidden_layer_sizes: int | str | Sequence[int] = "auto",
         activation: str | Sequence[str] = "alrelu",
         *,
         solver: str = "sgd",
@@ -327,7 +333,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         class_weight: ClassWeight = None,
         dropout: float | Sequence[float] = 0.0,
         label_smoothing: float = 0.0,
-        max_grad_norm: float | None = 0.5,
+        max_grad_norm: float | str | None = "auto",
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -719,7 +725,8 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         seeds = np.random.SeedSequence(seed).spawn(1 + self._communicator.size)
         for_weights, *for_training = map(np.random.default_rng, seeds)
         self.classes_, self._kind = encoding.classes, encoding.kind
-        self._sizes = (X.shape[1], *hidden_sizes(self.hidden_layer_sizes), encoding.n_outputs)
+        hidden = hidden_layers(self.hidden_layer_sizes, encoding.n_outputs)
+        self._sizes = (X.shape[1], *hidden, encoding.n_outputs)
         self._activations = activation_names(self.activation, len(self._sizes) - 2)
         theta = np.empty(Layers.length(self._sizes), compute_dtype(X.dtype))
         network = self._network_over(theta)
@@ -781,6 +788,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         records = result.search.records
         self._training_state, self._n_rows = state.to_dict(), result.n_rows
         self.n_layers_, self.n_outputs_ = len(self._sizes), self._sizes[-1]
+        self.hidden_layer_sizes_ = self._sizes[1:-1]
         self.alpha_, self.alpha_iter_ = result.alpha, state.alpha_epoch or None
         for name, number in result.settings.resolved().items():
             setattr(self, name, number)
@@ -865,7 +873,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         return ClassEncoding.from_classes(classes, multilabel=target.multilabel)
 
     def _check_architecture_unchanged(self, caller: str) -> None:
-        wanted, fitted = hidden_sizes(self.hidden_layer_sizes), self._sizes[1:-1]
+        wanted, fitted = hidden_layers(self.hidden_layer_sizes, self._sizes[-1]), self._sizes[1:-1]
         for name, ours, theirs in (
             ("hidden_layer_sizes", wanted, fitted),
             ("activation", activation_names(self.activation, len(wanted)), self._activations),

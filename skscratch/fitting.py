@@ -109,7 +109,7 @@ class Fit:
         self._params, self._network, self._encoding, self._state = params, network, encoding, state
         self._communicator, self._callbacks, self._make_score = communicator, callbacks, make_score
         self._originals = originals
-        self._loss = LOSSES[encoding.kind]
+        self._loss, self._n_outputs = LOSSES[encoding.kind], encoding.n_outputs
         rates = dropout_rates(params.dropout, len(network.activations))
         self._network_in_training = with_dropout(network, rates, state.rng)
 
@@ -126,7 +126,8 @@ class Fit:
             params.class_weight, self._encoding, training, validation, self._communicator
         )
         # The next warm start validates on the same rows, so a refit must not train on them.
-        settings = Settings.for_fit(params, self._count(training), refits=splits and not params.warm_start)
+        refits = splits and not params.warm_start
+        settings = Settings.for_fit(params, self._count(training), self._n_outputs, refits=refits)
         phase = self._train(settings, training, settings.n_epochs, weighted, validation)
         search, refit = phase.result, None
         n_refit = min(settings.n_refit_epochs, len(search.records))
@@ -145,7 +146,7 @@ class Fit:
     def run_epoch(self, rows: Rows) -> FitResult:
         """Train for one epoch."""
         training, _ = weigh_classes(self._params.class_weight, self._encoding, rows, None, self._communicator)
-        settings = Settings.for_partial_fit(self._params, self._count(training))
+        settings = Settings.for_partial_fit(self._params, self._count(training), self._n_outputs)
         phase = self._train(settings, training, 1)
         return self._finish(phase, settings, phase.result, None)
 
@@ -154,7 +155,8 @@ class Fit:
         self._originals = ()  # the network has been trained since it was copied
         self._state.begin_refit()
         rows, _ = weigh_classes(self._params.class_weight, self._encoding, rows, None, self._communicator)
-        return self._train(Settings.for_refit(self._params, self._count(rows), n_epochs), rows, n_epochs)
+        settings = Settings.for_refit(self._params, self._count(rows), self._n_outputs, n_epochs)
+        return self._train(settings, rows, n_epochs)
 
     def _train(
         self,
@@ -198,7 +200,7 @@ class Fit:
             batches,
             state,
             shuffle=params.shuffle,
-            max_grad_norm=params.max_grad_norm,
+            max_grad_norm=settings.max_grad_norm,
             alpha_selection=self._alpha_selection(settings),
             originals=self._originals,
             phase=settings.phase,

@@ -31,7 +31,7 @@ def _one_of(*names: str) -> StrOptions:
 
 
 CONSTRAINTS: dict[str, list] = {
-    "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+    "hidden_layer_sizes": [StrOptions({"auto"}), "array-like", Interval(Integral, 1, None, closed="left")],
     "activation": [_one_of(*sorted(ACTIVATIONS)), "array-like"],
     "solver": [_one_of(*SOLVERS)],
     "alpha": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
@@ -62,7 +62,7 @@ CONSTRAINTS: dict[str, list] = {
     "class_weight": [StrOptions({"balanced"}), dict, list, None],
     "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
     "label_smoothing": [Interval(Real, 0, 1, closed="left")],
-    "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
+    "max_grad_norm": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither"), None],
 }
 
 
@@ -208,12 +208,13 @@ def entries(sequence: Any) -> list | None:
 
 
 def hidden_sizes(hidden_layer_sizes: Any) -> tuple[int, ...]:
-    """Return the sizes of the hidden layers as a tuple."""
+    """Return the sizes of the hidden layers, which are not "auto", as a tuple."""
     given = hidden_layer_sizes
     sizes = [given] if isinstance(given, Integral) else entries(given)
     if sizes is None or not all(map(_is_size, sizes)):
         raise ValueError(
-            f"hidden_layer_sizes must be a positive int or a sequence of them, got {short_repr(given)}."
+            "hidden_layer_sizes must be 'auto', a positive int or a sequence of them, got "
+            f"{short_repr(given)}."
         )
     return tuple(int(size) for size in sizes)
 

@@ -13,11 +13,14 @@ parameter="auto"       "one_cycle", "cosine" or a function    other schedules   
 ``alpha``              3 / N, selected anew after two thirds  3 / N                   3 / N
                        of the epochs
 ``batch_size``         n / 64, from 32 to 256                 n / 64, from 32 to 256  not used
+``hidden_layer_sizes`` one layer of 10 K units, from 100 to   10 K, from 100 to 256   10 K, from 100 to 256
+                       256
+``max_grad_norm``      K / 20, at least 0.5                   K / 20, at least 0.5    not used
 ====================== ====================================== ======================= ========================
 
-N is the effective sample size, n the number of training rows. In partial_fit, N covers all calls so far. If
-the effective size of a fit or a call is below 32, alpha is multiplied by that over 32. A batch never has more
-than n rows.
+N is the effective sample size, n the number of training rows, K the number of outputs. In partial_fit, N
+covers all calls so far. If the effective size of a fit or a call is below 32, alpha is multiplied by that
+over 32. A batch never has more than n rows.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ from math import inf, nan
 from typing import Any, Self
 
 from .batches import Batches
-from .hyperparameters import Hyperparameters
+from .hyperparameters import Hyperparameters, hidden_sizes
 from .objective import Objective
 from .optimizers import OPTIMIZERS, Optimizer
 from .sample_size import alpha_from_precision, sample_size
@@ -37,6 +40,9 @@ from .stopping import Patience, StoppingRule
 from .training_state import TrainingState
 
 SMALLEST_AUTO_BATCH, LARGEST_AUTO_BATCH = 32, 256  # rows
+FEWEST_AUTO_UNITS, MOST_AUTO_UNITS, AUTO_UNITS_PER_OUTPUT = 100, 256, 10
+# The gradient of many outputs is longer, since each has its own errors.
+SMALLEST_AUTO_GRAD_NORM, OUTPUTS_PER_GRAD_NORM = 0.5, 20
 FEWEST_REFIT_EPOCHS = 3  # fewer are too few to anneal the rate
 FEWEST_EPOCHS_TO_SELECT_ALPHA = 12  # with fewer, the network has learned little by that time
 
@@ -59,6 +65,8 @@ class Settings:
         The name of the schedule, or the user's function.
     learning_rate_init : float
         The initial learning rate; NaN for L-BFGS, which has none.
+    max_grad_norm : float or None
+        The largest norm of the gradient of the mean loss; None if it has no limit.
     n_refit_epochs : int
         Number of epochs reserved for the refit on all rows.
     patience : float
@@ -74,13 +82,14 @@ class Settings:
     n_epochs: int
     learning_rate: str | Callable[[float], float]
     learning_rate_init: float
+    max_grad_norm: float | None
     n_refit_epochs: int = 0
     patience: float = inf
     alpha_selection_epoch: int | None = None
     phase: str = ""
 
     @classmethod
-    def for_fit(cls, params: Hyperparameters, n_rows: int, *, refits: bool) -> Self:
+    def for_fit(cls, params: Hyperparameters, n_rows: int, n_outputs: int, *, refits: bool) -> Self:
         """Return the settings of a fit on n_rows. With ``refits``, some epochs may be left for a refit."""
         batch_size = rows_per_batch(params.batch_size, n_rows)
         n_batches = -(-n_rows // batch_size)
@@ -99,6 +108,7 @@ class Settings:
             n_epochs,
             learning_rate,
             initial_learning_rate(params.learning_rate_init, params.solver, learning_rate),
+            largest_grad_norm(params.max_grad_norm, n_outputs),
             n_refit_epochs,
             patience,
             selection_epoch,
@@ -106,14 +116,15 @@ class Settings:
         )
 
     @classmethod
-    def for_refit(cls, params: Hyperparameters, n_rows: int, n_epochs: int) -> Self:
+    def for_refit(cls, params: Hyperparameters, n_rows: int, n_outputs: int, n_epochs: int) -> Self:
         """Return the settings of a refit on all rows: half the initial rate, annealed along a cosine."""
         eta_0 = initial_learning_rate(params.learning_rate_init, params.solver, params.learning_rate)
         batch_size = rows_per_batch(params.batch_size, n_rows)
-        return cls(params, batch_size, n_epochs, "cosine", eta_0 / 2, phase="refit")
+        max_grad_norm = largest_grad_norm(params.max_grad_norm, n_outputs)
+        return cls(params, batch_size, n_epochs, "cosine", eta_0 / 2, max_grad_norm, phase="refit")
 
     @classmethod
-    def for_partial_fit(cls, params: Hyperparameters, n_rows: int) -> Self:
+    def for_partial_fit(cls, params: Hyperparameters, n_rows: int, n_outputs: int) -> Self:
         """Return the settings of one call of partial_fit: one epoch in a cycle of max_iter epochs."""
         n_epochs = 0 if params.max_iter == "auto" else int(params.max_iter)
         if callable(params.learning_rate) and not n_epochs:
@@ -128,6 +139,7 @@ class Settings:
             n_epochs,
             learning_rate,
             initial_learning_rate(params.learning_rate_init, params.solver, learning_rate),
+            largest_grad_norm(params.max_grad_norm, n_outputs),
             alpha_selection_epoch=alpha_selection_epoch(params.alpha, learning_rate, n_epochs),
         )
 
@@ -144,6 +156,7 @@ class Settings:
         numbers: dict[str, float | None] = {
             "batch_size_": self.batch_size,
             "learning_rate_init_": self.learning_rate_init,
+            "max_grad_norm_": self.max_grad_norm,
             "n_iter_no_change_": self.patience,
         }
         if not self.minibatches:
@@ -186,6 +199,16 @@ def _constant_if_too_short(learning_rate: Any, n_epochs: int) -> Any:
     return "constant" if cannot else learning_rate
 
 
+def hidden_layers(hidden_layer_sizes: Any, n_outputs: int) -> tuple[int, ...]:
+    """Return the sizes of the hidden layers.
+
+    "auto" is one layer with 10 units for each output, at least 100 and at most 256.
+    """
+    if isinstance(hidden_layer_sizes, str) and hidden_layer_sizes == "auto":
+        return (min(max(FEWEST_AUTO_UNITS, AUTO_UNITS_PER_OUTPUT * n_outputs), MOST_AUTO_UNITS),)
+    return hidden_sizes(hidden_layer_sizes)
+
+
 def rows_per_batch(batch_size: Any, n_rows: int) -> int:
     """Return the batch size, at most n_rows; "auto" is n_rows / 64, at least 32 and at most 256."""
     if batch_size == "auto":
@@ -217,6 +240,13 @@ def initial_learning_rate(learning_rate_init: Any, solver: str, learning_rate: A
         return float(learning_rate_init)
     optimizer, anneals = OPTIMIZERS[solver], schedule_class(learning_rate).anneals
     return optimizer.rate_annealed if anneals else optimizer.rate_constant
+
+
+def largest_grad_norm(max_grad_norm: Any, n_outputs: int) -> float | None:
+    """Return the limit on the norm of the gradient, or None; "auto" is n_outputs / 20, at least 0.5."""
+    if max_grad_norm == "auto":
+        return max(SMALLEST_AUTO_GRAD_NORM, n_outputs / OUTPUTS_PER_GRAD_NORM)
+    return None if max_grad_norm is None else float(max_grad_norm)
 
 
 def epochs_of_patience(n_iter_no_change: Any, learning_rate: Any) -> float:

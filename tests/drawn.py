@@ -341,7 +341,7 @@ def beyond_floats(*_, **__):
 
 # A class_weight is drawn as one weight for each class, and given to the estimator as the dict that it takes.
 TAME = {
-    "hidden_layer_sizes": [(), 1, (4,), [3, 2], np.array([2, 2])],
+    "hidden_layer_sizes": ["auto", (), 1, (4,), [3, 2], np.array([2, 2])],
     "activation": sorted(ACTIVATIONS),
     "solver": ["sgd", "adam", "lbfgs"],
     "alpha": ["auto", 0, 0.01, 1.0],
@@ -367,7 +367,7 @@ TAME = {
     "class_weight": [None, "balanced", (1, 3, 0.5, 2)],
     "dropout": [0, 0.3],
     "label_smoothing": [0, 0.1],
-    "max_grad_norm": [None, 0.5, 1e-3],
+    "max_grad_norm": ["auto", None, 0.5, 1e-3],
 }
 WILD = {
     "hidden_layer_sizes": [np.array(3)],

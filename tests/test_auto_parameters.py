@@ -4,6 +4,7 @@ import functools
 import math
 import pickle
 import re
+import warnings
 from itertools import product
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from estimators import LBFGS_ONLY
 from sklearn.datasets import make_classification
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
@@ -390,6 +392,7 @@ def test_rows_that_are_equal_by_chance_are_learned_as_before():
 
 
 RESOLVED = ("batch_size_", "learning_rate_init_", "max_iter_", "n_iter_no_change_")
+OF_OUTPUTS = ("hidden_layer_sizes_", "max_grad_norm_")
 
 
 def resolved(clf):
@@ -438,8 +441,8 @@ def test_numbers_of_numpy_become_plain_ones():
 
 def test_the_numbers_give_the_same_training_when_they_are_set():
     X, y = data(300)
-    auto = mlp(n_iter_no_change="auto", early_stopping=True).fit(X, y)
-    given = {name[:-1]: value for name, value in zip(RESOLVED, resolved(auto), strict=True)}
+    auto = mlp(hidden_layer_sizes="auto", n_iter_no_change="auto", early_stopping=True).fit(X, y)
+    given = {name[:-1]: getattr(auto, name) for name in RESOLVED + OF_OUTPUTS}
     assert "auto" not in given.values()
     again = mlp(**given, early_stopping=True).fit(X, y)
     assert_same_training(auto, again)
@@ -495,12 +498,106 @@ def test_a_fit_that_diverges_shows_the_numbers_that_it_had():
 def test_a_model_from_a_pickle_without_them_trains_on():
     X, y = data(100)
     clf, expected = mlp(max_iter=5).fit(X, y), mlp(max_iter=5).fit(X, y).partial_fit(X, y)
-    for name in RESOLVED:
+    for name in RESOLVED + OF_OUTPUTS:
         delattr(clf, name)
     old = pickle.loads(pickle.dumps(clf))
     old.to_sklearn()
     assert_same_training(old.partial_fit(X, y), expected)
     assert resolved(old) == resolved(expected)
+    assert (old.hidden_layer_sizes_, old.max_grad_norm_) == ((3,), 0.5)
+
+
+# What depends on the number of outputs
+
+
+def targets(n_classes, n_labels=0):
+    """Return 120 rows with targets of so many classes, or labels."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, size=(120, n_labels)) if n_labels else rng.permutation(np.arange(120) % n_classes)
+    return rng.normal(size=(120, 3)), y
+
+
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+@pytest.mark.parametrize(
+    ("n_classes", "n_labels", "units", "norm"),
+    [
+        (1, 0, 100, 0.5),
+        (2, 0, 100, 0.5),
+        (10, 0, 100, 0.5),
+        (11, 0, 110, 0.55),
+        (25, 0, 250, 1.25),
+        (26, 0, 256, 1.3),
+        (60, 0, 256, 3.0),
+        (0, 2, 100, 0.5),
+        (0, 30, 256, 1.5),
+    ],
+)
+def test_the_number_of_units_and_the_limit_of_the_gradient_grow_with_the_outputs(
+    n_classes, n_labels, units, norm, solver
+):
+    X, y = targets(n_classes, n_labels)
+    clf = ScratchMLPClassifier(solver=solver, max_iter=1, random_state=0)
+    for fitted in (clf.fit(X, y), clf.partial_fit(X, y)):
+        assert fitted.hidden_layer_sizes_ == (units,)
+        assert [W.shape for W in fitted.coefs_] == [(3, units), (units, fitted.n_outputs_)]
+        assert fitted.max_grad_norm_ == pytest.approx(norm)
+        assert fitted.get_params()["hidden_layer_sizes"] == fitted.get_params()["max_grad_norm"] == "auto"
+
+
+def test_the_first_part_decides_by_all_classes_that_may_occur():
+    X, y = targets(3)
+    clf = ScratchMLPClassifier(max_iter=3, random_state=0).partial_fit(X, y, classes=range(20))
+    assert (clf.hidden_layer_sizes_, clf.max_grad_norm_) == ((200,), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [
+        ({}, ((200,), 1.0)),
+        ({"early_stopping": True}, ((200,), 1.0)),
+        ({"hidden_layer_sizes": 7, "max_grad_norm": 2}, ((7,), 2.0)),
+        ({"hidden_layer_sizes": [7, 5], "max_grad_norm": None}, ((7, 5), None)),
+        ({"hidden_layer_sizes": (), "max_grad_norm": np.float32(0.25)}, ((), 0.25)),
+        ({"solver": "lbfgs"}, ((200,), None)),
+    ],
+    ids=str,
+)
+def test_the_size_and_the_limit_can_be_read_after_fit(params, expected):
+    clf = ScratchMLPClassifier(**{"max_iter": 12, "random_state": 0} | params)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # of L-BFGS
+        clf.fit(*targets(20))
+    assert (clf.hidden_layer_sizes_, clf.max_grad_norm_) == expected
+    assert [type(size) for size in clf.hidden_layer_sizes_] == [int] * len(expected[0])
+    assert type(clf.max_grad_norm_) is type(expected[1])
+
+
+def test_training_goes_on_with_the_size_that_was_chosen():
+    X, y = targets(20)
+    clf = ScratchMLPClassifier(warm_start=True, max_iter=3, random_state=0).fit(X, y)
+    clf.fit(X, y).set_params(hidden_layer_sizes=200).fit(X, y)
+    assert len(clf.loss_curve_) == 9
+    with pytest.raises(ValueError, match=r"hidden_layer_sizes is \(100,\), .* which has \(200,\)"):
+        clf.set_params(hidden_layer_sizes=100).fit(X, y)
+    small = ScratchMLPClassifier(7, warm_start=True, max_iter=3, random_state=0).fit(X, y)
+    with pytest.raises(ValueError, match=r"hidden_layer_sizes is \(200,\), .* which has \(7,\)"):
+        small.set_params(hidden_layer_sizes="auto").fit(X, y)
+
+
+@pytest.mark.parametrize("multilabel", [False, True])
+def test_many_outputs_learn_better_with_both(multilabel):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(1200, 12))
+    Z = StandardScaler().fit_transform(np.tanh(X @ rng.normal(size=(12, 40)) / 2) @ rng.normal(size=(40, 30)))
+    y = (Z > 0).astype(int) if multilabel else Z.argmax(axis=1)
+    X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
+
+    def loss(**params):
+        P = ScratchMLPClassifier(random_state=0, **params).fit(X_train, y_train).predict_proba(X_test)
+        return log_loss(y_test.ravel(), P.ravel()) if multilabel else log_loss(y_test, P, labels=range(30))
+
+    assert loss() < 0.9 * loss(max_grad_norm=0.5)
+    assert loss() < loss(hidden_layer_sizes=100)
 
 
 # The table that lists what "auto" stands for
@@ -553,6 +650,14 @@ IS_TRUE = {
         "n / 64, from 32 to 256": lambda clf, n: clf.batch_size_ == min(max(32, n // 64), 256),
         "not used": lambda clf, n: clf.batch_size_ is None,
     },
+    "hidden_layer_sizes": {
+        "one layer of 10 K units, from 100 to 256": lambda clf, n: clf.hidden_layer_sizes_ == (120,),
+        "10 K, from 100 to 256": lambda clf, n: clf.hidden_layer_sizes_ == (120,),
+    },
+    "max_grad_norm": {
+        "K / 20, at least 0.5": lambda clf, n: clf.max_grad_norm_ == 0.6,
+        "not used": lambda clf, n: clf.max_grad_norm_ is None,
+    },
 }
 
 
@@ -571,11 +676,12 @@ def table_of_values(text):
 
 @pytest.mark.parametrize("n", [100, 20_000])
 def test_the_table_of_values_is_true(n):
-    table, (X, y) = table_of_values(GUIDE.read_text(encoding="utf-8")), data(n)
+    table, (X, _) = table_of_values(GUIDE.read_text(encoding="utf-8")), data(n)
+    y = np.arange(n) % 12
     assert table.keys() == IS_TRUE.keys()
     for i, column in enumerate(COLUMNS):
         for params in column:
-            clf = ScratchMLPClassifier(3, **params, random_state=0).fit(X, y)
+            clf = ScratchMLPClassifier(**params, random_state=0).fit(X, y)
             for name, row in table.items():
                 assert IS_TRUE[name][row[i]](clf, n), (name, row[i], params)
 
