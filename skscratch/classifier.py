@@ -48,7 +48,7 @@ from .network import Layers, Network, check_finite, flat_parameters
 from .prediction import predict_activations, predict_logits
 from .rows import Rows, check_weights
 from .scoring import ValidationScore
-from .settings import LARGEST_AUTO_BATCH, hidden_layers, rows_per_batch
+from .settings import LARGEST_AUTO_BATCH, hidden_sizes, rows_per_batch
 from .stopping import Originals
 from .targets import CheckedTarget, ClassEncoding, ClassWeight, Targets
 from .training_state import TrainingState
@@ -178,7 +178,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     learning_rate_init_ : float or None
         The initial learning rate; a refit begins with half of it. None for "lbfgs".
     max_grad_norm_ : float or None
-        The largest norm of a gradient; None if it is not limited.
+        Largest norm of the mean loss's gradient; None if there is no limit, and for "lbfgs".
     max_iter_ : int or None
         The largest number of epochs (iterations of "lbfgs"), including those reserved for a refit. None after
         `partial_fit` with ``max_iter="auto"``.
@@ -725,7 +725,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         seeds = np.random.SeedSequence(seed).spawn(1 + self._communicator.size)
         for_weights, *for_training = map(np.random.default_rng, seeds)
         self.classes_, self._kind = encoding.classes, encoding.kind
-        hidden = hidden_layers(self.hidden_layer_sizes, encoding.n_outputs)
+        hidden = hidden_sizes(self.hidden_layer_sizes, encoding.n_outputs)
         self._sizes = (X.shape[1], *hidden, encoding.n_outputs)
         self._activations = activation_names(self.activation, len(self._sizes) - 2)
         theta = np.empty(Layers.length(self._sizes), compute_dtype(X.dtype))
@@ -873,7 +873,7 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         return ClassEncoding.from_classes(classes, multilabel=target.multilabel)
 
     def _check_architecture_unchanged(self, caller: str) -> None:
-        wanted, fitted = hidden_layers(self.hidden_layer_sizes, self._sizes[-1]), self._sizes[1:-1]
+        wanted, fitted = hidden_sizes(self.hidden_layer_sizes, self._sizes[-1]), self._sizes[1:-1]
         for name, ours, theirs in (
             ("hidden_layer_sizes", wanted, fitted),
             ("activation", activation_names(self.activation, len(wanted)), self._activations),

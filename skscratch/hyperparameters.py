@@ -174,7 +174,8 @@ def _without_patience(estimator: Any) -> dict[str, str]:
 
 
 def _is_on(value: Any) -> bool:
-    return value is not None and bool(np.any(value))
+    """Return whether a value asks for something; "auto" leaves it to the solver."""
+    return value is not None and not isinstance(value, str) and bool(np.any(value))
 
 
 @cache
@@ -207,8 +208,8 @@ def entries(sequence: Any) -> list | None:
     return list(sequence)
 
 
-def hidden_sizes(hidden_layer_sizes: Any) -> tuple[int, ...]:
-    """Return the sizes of the hidden layers, which are not "auto", as a tuple."""
+def given_hidden_sizes(hidden_layer_sizes: Any) -> tuple[int, ...]:
+    """Return the given sizes of the hidden layers as a tuple."""
     given = hidden_layer_sizes
     sizes = [given] if isinstance(given, Integral) else entries(given)
     if sizes is None or not all(map(_is_size, sizes)):

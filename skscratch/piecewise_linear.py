@@ -17,11 +17,12 @@
 A weighted sum of e_1..e_T can be any function of x that is linear between neighbouring knots and constant
 beyond the outer ones. So one layer can say "between 3 and 5", for which z alone needs several hidden units.
 
-If a column takes few values, these are the knots b_0..b_T, and nobody knows whether they are amounts or stand
-for categories. Then h_t is 1 at b_t and 0 at the other values, before it is centred and scaled. A weighted
-sum of h_0..h_T can be the same functions as one of e_1..e_T, but the penalty on the weights prefers others: z
-makes a linear effect cheap, e_1..e_T one that is similar at neighbouring values, h_0..h_T one that singles
-out a value. (In h_0, u(x; b_(-1), b_0) is 1, and in h_T, u(x; b_T, b_(T+1)) is 0.)
+If a column takes few values, these are the knots b_0..b_T. The encoder cannot know whether they are amounts
+or stand for categories. h_t is 1 at b_t and 0 at the other values, before it is centred and scaled. Weighted
+sums of h_0..h_T are the same functions as those of e_1..e_T, but the penalty on the weights favours different
+ones. With z, linear effects are cheap; with e_1..e_T, effects that are similar at neighbouring values; with
+h_0..h_T, effects that single out one value. (In h_0, u(x; b_(-1), b_0) is 1, and in h_T, u(x; b_T, b_(T+1))
+is 0.)
 
 The positions are those of Gorishniy, Rubachev & Babenko, "On embeddings for numerical features in tabular
 deep learning", 2022, section 3.1, but constant outside the training range, centred and scaled. z is the
@@ -32,7 +33,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import starmap
-from math import isnan, nan
 from numbers import Integral
 from typing import Any, Self
 
@@ -48,9 +48,8 @@ MOST_FEW_VALUES = 16
 MOST_KNOTS = 16
 MOST_COLUMNS = 256  # of the encoded table, more or less; twice as many if all columns have few values
 
-# Variances. A column marked as missing stays 0 and 1.
-OF_SCALED_VALUE, OF_POSITIONS = 1 / 2, 1 / 2
-OF_POSITIONS_BETWEEN_FEW, OF_CLOSENESS_TO_FEW = 3 / 10, 1 / 5
+VARIANCE_OF_VALUE, VARIANCE_OF_POSITIONS = 1 / 2, 1 / 2
+VARIANCE_OF_POSITIONS_BETWEEN_FEW, VARIANCE_OF_CLOSENESS = 3 / 10, 1 / 5
 
 LARGEST = np.finfo(np.float64).max / 2  # beyond it, the difference of two values could overflow
 
@@ -71,7 +70,7 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
     ----------
     n_knots : int or "auto", default="auto"
         Number of knots of a column: its smallest and largest value, and quantiles between them. Knots that
-        coincide are merged. With fewer than 3 knots, there is only the scaled value. A column of at most
+        coincide are merged. With fewer than 3 knots, there is only the scaled value. A column of 3 to
         16 values, and at most n_knots, has few values. "auto" is the cube root of a third of the number of
         values that are not missing, at most 16, and at most 256 divided by the number of columns. From
         3 knots on, up to 16 values are few (fewer with more than 16 columns).
@@ -244,22 +243,24 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
             n_knots = min(int(np.cbrt(n_values / 3)), most)
         return (n_knots, min(MOST_FEW_VALUES, most)) if n_knots > 2 else (2, 2)
 
-    def _blocks(self, X: NDArray) -> Iterator[tuple[NDArray, float]]:
-        """Yield each column's u: in its range, in its bins, near its values; and the variance it shall have.
+    def _blocks(self, X: NDArray) -> Iterator[tuple[NDArray, float | None]]:
+        """Yield each column's position in its range, those in its bins and the closeness to its values.
 
-        Last, what is missing, without a variance.
+        With each comes the variance to scale it to. What marks missing values comes last and is not scaled.
         """
         columns = zip(X.T, self.knots_, self.has_few_values_, self.median_, self.marks_missing_, strict=True)
         for x, knots, has_few, median, marks in columns:
             is_missing = np.isnan(x)
             x = np.where(is_missing, median, x)
-            yield _positions(x, knots[[0, -1]]), OF_SCALED_VALUE
-            if len(knots) > 2:
-                yield _positions(x, knots), OF_POSITIONS_BETWEEN_FEW if has_few else OF_POSITIONS
+            yield _positions(x, knots[[0, -1]]), VARIANCE_OF_VALUE
             if has_few:
-                yield _closeness(x, knots), OF_CLOSENESS_TO_FEW
+                u = _positions(x, knots)
+                yield u, VARIANCE_OF_POSITIONS_BETWEEN_FEW
+                yield _closeness(u), VARIANCE_OF_CLOSENESS
+            elif len(knots) > 2:
+                yield _positions(x, knots), VARIANCE_OF_POSITIONS
             if marks:
-                yield is_missing[:, np.newaxis], nan
+                yield is_missing[:, np.newaxis], None
 
     def __sklearn_tags__(self) -> Any:
         """Return what the encoder can do."""
@@ -285,16 +286,16 @@ def _positions(x: NDArray, knots: NDArray) -> NDArray:
     return (np.clip(x[:, np.newaxis], lower, upper) - lower) / np.where(lower < upper, upper - lower, 1)
 
 
-def _closeness(x: NDArray, knots: NDArray) -> NDArray:
+def _closeness(u: NDArray) -> NDArray:
     """u(x; b_(t-1), b_t) - u(x; b_t, b_(t+1)), a column for each t: 1 at knot t and 0 at all others."""
-    u = np.pad(_positions(x, knots), ((0, 0), (1, 1)))
+    u = np.pad(u, ((0, 0), (1, 1)))
     u[:, 0] = 1
     return u[:, :-1] - u[:, 1:]
 
 
-def _mean_and_scale(u: NDArray, variance: float) -> tuple[NDArray, NDArray]:
+def _mean_and_scale(u: NDArray, variance: float | None) -> tuple[NDArray, NDArray]:
     """Return the means of the columns, and s: divided by it, their variances sum to the one given."""
-    if isnan(variance):
+    if variance is None:
         return np.zeros(1), np.ones(1)
     s = np.sqrt(u.var(axis=0).sum() / variance) or 1.0
     return u.mean(axis=0), np.full(u.shape[1], s)

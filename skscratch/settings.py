@@ -13,14 +13,15 @@ parameter="auto"       "one_cycle", "cosine" or a function    other schedules   
 ``alpha``              3 / N, selected anew after two thirds  3 / N                   3 / N
                        of the epochs
 ``batch_size``         n / 64, from 32 to 256                 n / 64, from 32 to 256  not used
-``hidden_layer_sizes`` one layer of 10 K units, from 100 to   10 K, from 100 to 256   10 K, from 100 to 256
-                       256
-``max_grad_norm``      K / 20, at least 0.5                   K / 20, at least 0.5    not used
+``hidden_layer_sizes`` one layer of 10 units per output, from 10 per output, from 100 10 per output, from 100
+                       100 to 256                             to 256                  to 256
+``max_grad_norm``      outputs / 20, at least 0.5             outputs / 20, at least  not used
+                                                              0.5
 ====================== ====================================== ======================= ========================
 
-N is the effective sample size, n the number of training rows, K the number of outputs. In partial_fit, N
-covers all calls so far. If the effective size of a fit or a call is below 32, alpha is multiplied by that
-over 32. A batch never has more than n rows.
+N is the effective sample size, n the number of training rows. In partial_fit, N covers all calls so far. If
+the effective size of a fit or a call is below 32, alpha is multiplied by that over 32. A batch never has more
+than n rows.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from math import inf, nan
 from typing import Any, Self
 
 from .batches import Batches
-from .hyperparameters import Hyperparameters, hidden_sizes
+from .hyperparameters import Hyperparameters, given_hidden_sizes
 from .objective import Objective
 from .optimizers import OPTIMIZERS, Optimizer
 from .sample_size import alpha_from_precision, sample_size
@@ -41,7 +42,7 @@ from .training_state import TrainingState
 
 SMALLEST_AUTO_BATCH, LARGEST_AUTO_BATCH = 32, 256  # rows
 FEWEST_AUTO_UNITS, MOST_AUTO_UNITS, AUTO_UNITS_PER_OUTPUT = 100, 256, 10
-# The gradient of many outputs is longer, since each has its own errors.
+# With many labels the gradient is longer. With many classes a higher limit was better, too.
 SMALLEST_AUTO_GRAD_NORM, OUTPUTS_PER_GRAD_NORM = 0.5, 20
 FEWEST_REFIT_EPOCHS = 3  # fewer are too few to anneal the rate
 FEWEST_EPOCHS_TO_SELECT_ALPHA = 12  # with fewer, the network has learned little by that time
@@ -149,9 +150,10 @@ class Settings:
         return self.params.solver in OPTIMIZERS
 
     def resolved(self) -> dict[str, float | None]:
-        """Return the fitted attributes that show what "auto" became, but for alpha, which training selects.
+        """Return the fitted attributes that show what "auto" became.
 
-        None stands for what the solver does not use, and for a number of epochs that is unknown.
+        Alpha, which training selects, and the size of the network are not among them. None stands for what
+        the solver does not use, for an unknown number of epochs, and for no limit on the gradient.
         """
         numbers: dict[str, float | None] = {
             "batch_size_": self.batch_size,
@@ -199,14 +201,14 @@ def _constant_if_too_short(learning_rate: Any, n_epochs: int) -> Any:
     return "constant" if cannot else learning_rate
 
 
-def hidden_layers(hidden_layer_sizes: Any, n_outputs: int) -> tuple[int, ...]:
+def hidden_sizes(hidden_layer_sizes: Any, n_outputs: int) -> tuple[int, ...]:
     """Return the sizes of the hidden layers.
 
     "auto" is one layer with 10 units for each output, at least 100 and at most 256.
     """
     if isinstance(hidden_layer_sizes, str) and hidden_layer_sizes == "auto":
         return (min(max(FEWEST_AUTO_UNITS, AUTO_UNITS_PER_OUTPUT * n_outputs), MOST_AUTO_UNITS),)
-    return hidden_sizes(hidden_layer_sizes)
+    return given_hidden_sizes(hidden_layer_sizes)
 
 
 def rows_per_batch(batch_size: Any, n_rows: int) -> int:

@@ -440,7 +440,7 @@ def test_numbers_of_numpy_become_plain_ones():
 
 
 def test_the_numbers_give_the_same_training_when_they_are_set():
-    X, y = data(300)
+    X, y = data(300)[0], np.arange(300) % 12
     auto = mlp(hidden_layer_sizes="auto", n_iter_no_change="auto", early_stopping=True).fit(X, y)
     given = {name[:-1]: getattr(auto, name) for name in RESOLVED + OF_OUTPUTS}
     assert "auto" not in given.values()
@@ -554,7 +554,6 @@ def test_the_first_part_decides_by_all_classes_that_may_occur():
     ("params", "expected"),
     [
         ({}, ((200,), 1.0)),
-        ({"early_stopping": True}, ((200,), 1.0)),
         ({"hidden_layer_sizes": 7, "max_grad_norm": 2}, ((7,), 2.0)),
         ({"hidden_layer_sizes": [7, 5], "max_grad_norm": None}, ((7, 5), None)),
         ({"hidden_layer_sizes": (), "max_grad_norm": np.float32(0.25)}, ((), 0.25)),
@@ -585,7 +584,7 @@ def test_training_goes_on_with_the_size_that_was_chosen():
 
 
 @pytest.mark.parametrize("multilabel", [False, True])
-def test_many_outputs_learn_better_with_both(multilabel):
+def test_many_outputs_learn_better_with_the_higher_limit(multilabel):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(1200, 12))
     Z = StandardScaler().fit_transform(np.tanh(X @ rng.normal(size=(12, 40)) / 2) @ rng.normal(size=(40, 30)))
@@ -597,7 +596,6 @@ def test_many_outputs_learn_better_with_both(multilabel):
         return log_loss(y_test.ravel(), P.ravel()) if multilabel else log_loss(y_test, P, labels=range(30))
 
     assert loss() < 0.9 * loss(max_grad_norm=0.5)
-    assert loss() < loss(hidden_layer_sizes=100)
 
 
 # The table that lists what "auto" stands for
@@ -651,11 +649,11 @@ IS_TRUE = {
         "not used": lambda clf, n: clf.batch_size_ is None,
     },
     "hidden_layer_sizes": {
-        "one layer of 10 K units, from 100 to 256": lambda clf, n: clf.hidden_layer_sizes_ == (120,),
-        "10 K, from 100 to 256": lambda clf, n: clf.hidden_layer_sizes_ == (120,),
+        "one layer of 10 units per output, from 100 to 256": lambda clf, n: clf.hidden_layer_sizes_ == (120,),
+        "10 per output, from 100 to 256": lambda clf, n: clf.hidden_layer_sizes_ == (120,),
     },
     "max_grad_norm": {
-        "K / 20, at least 0.5": lambda clf, n: clf.max_grad_norm_ == 0.6,
+        "outputs / 20, at least 0.5": lambda clf, n: clf.max_grad_norm_ == 0.6,
         "not used": lambda clf, n: clf.max_grad_norm_ is None,
     },
 }

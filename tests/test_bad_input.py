@@ -442,6 +442,16 @@ def test_what_lbfgs_must_not_ignore_is_an_error(change):
     refuses(clf, lambda clf: clf.fit(X, Y), rf"lbfgs.*{next(iter(change))}")
 
 
+def test_lbfgs_accepts_auto_where_it_is_not_the_default():
+    class Limited(ScratchMLPClassifier):
+        def __init__(self, *, solver="sgd", max_grad_norm=0.5):
+            super().__init__(3, solver=solver, max_grad_norm=max_grad_norm)
+
+    assert Limited(solver="lbfgs", max_grad_norm="auto").fit(X, Y).max_grad_norm_ is None
+    with pytest.raises(ValueError, match=r"max_grad_norm=2\.0.* set max_grad_norm=None"):
+        Limited(solver="lbfgs", max_grad_norm=2.0).fit(X, Y)
+
+
 @pytest.mark.parametrize(
     ("solver", "change"),
     [

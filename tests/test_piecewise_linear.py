@@ -127,6 +127,12 @@ def test_how_many_values_are_few_by_default(n_samples, n_features, most):
         assert not encoder.has_few_values_[1:].any()
 
 
+def test_more_than_16_values_are_not_few_with_more_knots():
+    for n_values in (16, 17):
+        encoder = PiecewiseLinearEncoder(n_knots=20).fit(np.arange(200).reshape(-1, 1) % n_values)
+        assert encoder.has_few_values_[0] == (n_values == 16)
+
+
 def test_rows_without_a_value_do_not_count():
     mostly_missing = np.full((10_000, 2), NAN)
     mostly_missing[:81, 0], mostly_missing[:3000, 1] = np.arange(81) % 8, np.arange(3000)
