@@ -5,9 +5,10 @@
     u(x; a, b)   the position of x between a and b
     z            the scaled value
     e_t          the scaled position in bin t, for t = 1..T
-    h_t          the scaled closeness to knot t, for t = 0..T, only in a column of few values
+    h_t          the scaled closeness to knot t, for t = 0..T; not in every column
     s_z          scale, such that z has the variance 1/2
-    s_e, s_h     scales: e_1..e_T together have the variance 1/2; with few values 3/10, and h_0..h_T 1/5
+    s_e, s_h     scales, such that e_1..e_T together have the variance 1/2; beside h_0..h_T, which together
+                 have 1/5, it is 3/10
 
     u(x; a, b) = (clip(x, a, b) - a) / (b - a)
     z          = (u(x; b_0, b_T) - mean) / s_z
@@ -21,8 +22,8 @@ If a column takes few values, these are the knots b_0..b_T. The encoder cannot k
 or stand for categories. h_t is 1 at b_t and 0 at the other values, before it is centred and scaled. Weighted
 sums of h_0..h_T are the same functions as those of e_1..e_T, but the penalty on the weights favours different
 ones. With z, linear effects are cheap; with e_1..e_T, effects that are similar at neighbouring values; with
-h_0..h_T, effects that single out one value. (In h_0, u(x; b_(-1), b_0) is 1, and in h_T, u(x; b_T, b_(T+1))
-is 0.)
+h_0..h_T, effects that single out one value. The more rows there are, the less the penalty matters, so only
+small tables have h_0..h_T. (In h_0, u(x; b_(-1), b_0) is 1, and in h_T, u(x; b_T, b_(T+1)) is 0.)
 
 The positions are those of Gorishniy, Rubachev & Babenko, "On embeddings for numerical features in tabular
 deep learning", 2022, section 3.1, but constant outside the training range, centred and scaled. z is the
@@ -44,12 +45,13 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, v
 
 # More values are more likely to be amounts than to stand for categories.
 MOST_FEW_VALUES = 16
+MOST_ROWS_TO_MARK_VALUES = 1000
 # With n_knots="auto"
 MOST_KNOTS = 16
-MOST_COLUMNS = 256  # of the encoded table, more or less; twice as many if all columns have few values
+MOST_COLUMNS = 256  # of the encoded table, more or less; twice as many if all values are marked
 
 VARIANCE_OF_VALUE, VARIANCE_OF_POSITIONS = 1 / 2, 1 / 2
-VARIANCE_OF_POSITIONS_BETWEEN_FEW, VARIANCE_OF_CLOSENESS = 3 / 10, 1 / 5
+VARIANCE_OF_POSITIONS_BESIDE_CLOSENESS, VARIANCE_OF_CLOSENESS = 3 / 10, 1 / 5
 
 LARGEST = np.finfo(np.float64).max / 2  # beyond it, the difference of two values could overflow
 
@@ -60,8 +62,9 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
     To learn a jagged effect of a single column, a network needs many hidden units. On these columns the same
     effect is a weighted sum.
 
-    If a column has few values, such as an integer that stands for a category, these are the knots, and there
-    is one more column for each of them: 1 at this value, 0 at the others, and linear between two of them.
+    If a column has few values, such as an integer that stands for a category, these are the knots. On at most
+    1,000 rows, there is one more column for each of them: 1 at this value, 0 at the others, and linear
+    between two of them.
 
     Missing values are replaced by the median. If a column has some in the training set, another column marks
     them. Values outside the training range, infinite ones too, count as the nearest value inside.
@@ -70,10 +73,10 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
     ----------
     n_knots : int or "auto", default="auto"
         Number of knots of a column: its smallest and largest value, and quantiles between them. Knots that
-        coincide are merged. With fewer than 3 knots, there is only the scaled value. A column of 3 to
-        16 values, and at most n_knots, has few values. "auto" is the cube root of a third of the number of
-        values that are not missing, at most 16, and at most 256 divided by the number of columns. From
-        3 knots on, up to 16 values are few (fewer with more than 16 columns).
+        coincide are merged. With fewer than 3 knots, there is only the scaled value. Up to 16 values are few,
+        but not more than n_knots. "auto" is the cube root of a third of the number of values that are not
+        missing, at most 16, and at most 256 divided by the number of columns. From 3 knots on, up to
+        16 values are few (fewer with more than 16 columns).
     dtype : dtype, default=numpy.float32
         Type of the encoded columns.
 
@@ -81,8 +84,8 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
     ----------
     knots_ : list of ndarray
         The knots of each column.
-    has_few_values_ : ndarray of bool of shape (n_features,)
-        Whether a column also has a column for each value.
+    marks_values_ : ndarray of bool of shape (n_features,)
+        Whether there is a column for each value of this one.
     median_ : ndarray of shape (n_features,)
         What replaces missing values.
     marks_missing_ : ndarray of bool of shape (n_features,)
@@ -128,7 +131,7 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
     )
 
     knots_: list[NDArray]
-    has_few_values_: NDArray
+    marks_values_: NDArray
     median_: NDArray
     marks_missing_: NDArray
     mean_: NDArray
@@ -160,7 +163,7 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         self.median_ = np.array([np.median(x) if len(x) else 0.0 for x in finite])
         chosen = [self._choose_knots(x, X.shape[1]) for x in finite]
         self.knots_ = [knots for knots, _ in chosen]
-        self.has_few_values_ = np.array([has_few for _, has_few in chosen])
+        self.marks_values_ = np.array([marks for _, marks in chosen])
         means, scales = zip(*starmap(_mean_and_scale, self._blocks(X)), strict=True)
         self.mean_, self.scale_ = np.concatenate(means), np.concatenate(scales)
         return self
@@ -198,20 +201,20 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         Returns
         -------
         ndarray of str objects
-            Such as "age", "age_bin1", "age_bin2", "age_missing"; for few values "rooms", "rooms_bin1",
-            "rooms_bin2", "rooms_1", "rooms_2", "rooms_4".
+            Such as "age", "age_bin1", "age_bin2", "age_missing"; with a column for each value "rooms",
+            "rooms_bin1", "rooms_bin2", "rooms_1", "rooms_2", "rooms_4".
         """
         check_is_fitted(self)
         names: list[str] = []
         given = _check_feature_names_in(self, input_features)
-        columns = zip(given, self.knots_, self.has_few_values_, self.marks_missing_, strict=True)
-        for name, knots, has_few, marks in columns:
+        columns = zip(given, self.knots_, self.marks_values_, self.marks_missing_, strict=True)
+        for name, knots, marks_values, marks_missing in columns:
             names.append(name)
             if len(knots) > 2:
                 names += [f"{name}_bin{t}" for t in range(1, len(knots))]
-            if has_few:
+            if marks_values:
                 names += [f"{name}_{text}" for text in _texts(knots)]
-            names += [f"{name}_missing"] * bool(marks)
+            names += [f"{name}_missing"] * bool(marks_missing)
         return np.asarray(names, dtype=object)
 
     def _read(self, X: ArrayLike, *, reset: bool) -> NDArray:
@@ -219,17 +222,15 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         return validate_data(self, X, reset=reset, dtype=(np.float64, np.float32), ensure_all_finite=False)
 
     def _choose_knots(self, x: NDArray, n_features: int) -> tuple[NDArray, bool]:
-        """Return the knots of a column, and whether it has few values, which are then the knots."""
+        """Return the knots of a column, and whether there is a column for each of them."""
         if not len(x):
             return np.zeros(2), False
         n_knots, few = self._resolve(len(x), n_features)
         values = np.unique(x)
-        if 2 < len(values) <= few:
-            return values, True
         if n_knots < 3:
             return values[[0, -1]], False
-        if len(values) <= n_knots:
-            return values, False
+        if len(values) <= max(few, n_knots):
+            return values, 2 < len(values) <= few and len(x) <= MOST_ROWS_TO_MARK_VALUES
         # "nearest", since a quantile between two values could be one that the column never takes.
         return np.unique(np.quantile(x, np.linspace(0, 1, n_knots), method="nearest")), False
 
@@ -241,25 +242,25 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
             most = min(MOST_KNOTS, MOST_COLUMNS // n_features)
             # In proportion to n^(1/3), as the number of bins of a histogram.
             n_knots = min(int(np.cbrt(n_values / 3)), most)
-        return (n_knots, min(MOST_FEW_VALUES, most)) if n_knots > 2 else (2, 2)
+        return n_knots, min(MOST_FEW_VALUES, most)
 
     def _blocks(self, X: NDArray) -> Iterator[tuple[NDArray, float | None]]:
         """Yield each column's position in its range, those in its bins and the closeness to its values.
 
         With each comes the variance to scale it to. What marks missing values comes last and is not scaled.
         """
-        columns = zip(X.T, self.knots_, self.has_few_values_, self.median_, self.marks_missing_, strict=True)
-        for x, knots, has_few, median, marks in columns:
+        columns = zip(X.T, self.knots_, self.marks_values_, self.median_, self.marks_missing_, strict=True)
+        for x, knots, marks_values, median, marks_missing in columns:
             is_missing = np.isnan(x)
             x = np.where(is_missing, median, x)
             yield _positions(x, knots[[0, -1]]), VARIANCE_OF_VALUE
-            if has_few:
+            if marks_values:
                 u = _positions(x, knots)
-                yield u, VARIANCE_OF_POSITIONS_BETWEEN_FEW
+                yield u, VARIANCE_OF_POSITIONS_BESIDE_CLOSENESS
                 yield _closeness(u), VARIANCE_OF_CLOSENESS
             elif len(knots) > 2:
                 yield _positions(x, knots), VARIANCE_OF_POSITIONS
-            if marks:
+            if marks_missing:
                 yield is_missing[:, np.newaxis], None
 
     def __sklearn_tags__(self) -> Any:

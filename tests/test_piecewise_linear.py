@@ -116,31 +116,46 @@ def test_between_two_of_the_values_it_is_linear():
 
 @pytest.mark.parametrize(
     ("n_samples", "n_features", "most"),
-    [(80, 1, 0), (81, 1, 16), (300, 1, 16), (5000, 16, 16), (5000, 17, 15), (5000, 50, 5)],
+    [(80, 1, 0), (81, 1, 16), (300, 1, 16), (1000, 16, 16), (1000, 17, 15), (5000, 17, 15), (5000, 50, 5)],
 )
 def test_how_many_values_are_few_by_default(n_samples, n_features, most):
     for n_values in range(3, 20):
         X = RNG.normal(size=(n_samples, n_features))
         X[:, 0] = np.arange(n_samples) % n_values
         encoder = PiecewiseLinearEncoder().fit(X)
-        assert encoder.has_few_values_[0] == (n_values <= most)
-        assert not encoder.has_few_values_[1:].any()
+        if n_values <= most:
+            assert_array_equal(encoder.knots_[0], np.arange(n_values))
+        assert encoder.marks_values_[0] == (n_values <= most and n_samples <= 1000)
+        assert not encoder.marks_values_[1:].any()
+
+
+@pytest.mark.parametrize("n_knots", ["auto", 8])
+def test_with_more_than_1000_rows_the_few_values_are_only_knots(n_knots):
+    names = {
+        n_samples: PiecewiseLinearEncoder(n_knots=n_knots)
+        .fit(np.arange(n_samples).reshape(-1, 1) % 8)
+        .get_feature_names_out(["a"])
+        .tolist()
+        for n_samples in (1000, 1001)
+    }
+    assert names[1001] == ["a", *(f"a_bin{t}" for t in range(1, 8))]
+    assert names[1000] == [*names[1001], *(f"a_{value}" for value in range(8))]
 
 
 def test_more_than_16_values_are_not_few_with_more_knots():
     for n_values in (16, 17):
         encoder = PiecewiseLinearEncoder(n_knots=20).fit(np.arange(200).reshape(-1, 1) % n_values)
-        assert encoder.has_few_values_[0] == (n_values == 16)
+        assert encoder.marks_values_[0] == (n_values == 16)
 
 
 def test_rows_without_a_value_do_not_count():
     mostly_missing = np.full((10_000, 2), NAN)
     mostly_missing[:81, 0], mostly_missing[:3000, 1] = np.arange(81) % 8, np.arange(3000)
     encoder = PiecewiseLinearEncoder().fit(mostly_missing)
-    assert_array_equal(encoder.has_few_values_, [True, False])
+    assert_array_equal(encoder.marks_values_, [True, False])
     assert len(encoder.knots_[1]) == 10
     mostly_missing[80, 0] = NAN
-    assert not PiecewiseLinearEncoder().fit(mostly_missing).has_few_values_[0]
+    assert not PiecewiseLinearEncoder().fit(mostly_missing).marks_values_[0]
 
 
 def test_two_values_are_only_scaled():
