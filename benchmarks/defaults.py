@@ -56,6 +56,7 @@ PEERS = {
 RAW = "raw table"  # ends the name of a model that prepares the columns itself
 DETAILS = "<!-- details -->"  # the documentation shows what comes after it further down
 N_BINS = 15  # of the top class's probability, for the calibration error
+ABOUT_CODE = {"FutureWarning", "DeprecationWarning"}  # warnings that say nothing about the fit
 
 
 # Models -------------------------------------------------------------------------------------------
@@ -237,7 +238,7 @@ class Results:
             )
         )
         self.seconds = table(lambda cell: sum(r["seconds"] for r in cell) / repeats)
-        self.warned = table(lambda cell: np.mean([bool(r["warnings"]) for r in cell]))
+        self.warned = table(lambda cell: np.mean([bool(set(r["warnings"]) - ABOUT_CODE) for r in cell]))
 
     def column(self, array, model):
         return array[:, self.models.index(model)]

@@ -62,8 +62,8 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
     To learn a jagged effect of a single column, a network needs many hidden units. On these columns the same
     effect is a weighted sum.
 
-    If a column has few values, such as an integer that stands for a category, these are the knots. On at most
-    1,000 rows, there is one more column for each of them: 1 at this value, 0 at the others, and linear
+    If a column has few values, such as an integer that stands for a category, these are the knots. With at
+    most 1,000 rows, there is one more column for each of them: 1 at this value, 0 at the others, and linear
     between two of them.
 
     Missing values are replaced by the median. If a column has some in the training set, another column marks
@@ -73,10 +73,10 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
     ----------
     n_knots : int or "auto", default="auto"
         Number of knots of a column: its smallest and largest value, and quantiles between them. Knots that
-        coincide are merged. With fewer than 3 knots, there is only the scaled value. Up to 16 values are few,
-        but not more than n_knots. "auto" is the cube root of a third of the number of values that are not
+        coincide are merged. With fewer than 3 knots, there is only the scaled value. At most n_knots values,
+        and at most 16, are few. "auto" is the cube root of a third of the number of values that are not
         missing, at most 16, and at most 256 divided by the number of columns. From 3 knots on, up to
-        16 values are few (fewer with more than 16 columns).
+        16 values are then few (fewer with more than 16 columns).
     dtype : dtype, default=numpy.float32
         Type of the encoded columns.
 
