@@ -657,10 +657,8 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         # With early stopping, the best epoch is that of the validation set.
         self.best_loss_ = None if self.early_stopping else self._lowest_loss(result, resumed=resume)
         self._keep_validation(result, resumed=resume)
-        refit = result.refit.records if result.refit else []
+        self._keep_refit(result)
         self.n_iter_ = len(result.search.records)
-        self.t_ += sum(record.n_rows for record in refit)
-        self.refit_loss_curve_ = [record.loss for record in refit] or None
 
     def _partial_fit(self, X: Any, y: Any, classes: Any, sample_weight: Any) -> None:
         resume = self.__sklearn_is_fitted__()
@@ -825,6 +823,11 @@ class ScratchMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     def _keep_no_validation(self) -> None:
         self.validation_loss_curve_ = self.validation_scores_ = None
         self.best_validation_score_ = self.best_iter_ = None
+
+    def _keep_refit(self, result: FitResult) -> None:
+        records = result.refit.records if result.refit else []
+        self.t_ += sum(record.n_rows for record in records)
+        self.refit_loss_curve_ = [record.loss for record in records] or None
 
     def _extend(self, name: str, values: list, resumed: bool) -> list:
         """Append values to a curve in place, or begin a new curve; return it."""

@@ -109,25 +109,21 @@ class Fit:
         self._params, self._network, self._encoding, self._state = params, network, encoding, state
         self._communicator, self._callbacks, self._make_score = communicator, callbacks, make_score
         self._originals = originals
-        self._loss, self._n_outputs = LOSSES[encoding.kind], encoding.n_outputs
+        self._loss = LOSSES[encoding.kind]
         rates = dropout_rates(params.dropout, len(network.activations))
         self._network_in_training = with_dropout(network, rates, state.rng)
 
     def run(self, rows: Rows, validation: Rows | None) -> FitResult:
         """Train on the rows; with early stopping, first hold out a validation set, unless it is given."""
         params, state = self._params, self._state
-        training, splits = rows, params.early_stopping and validation is None
-        if splits:
-            rng = np.random.default_rng(state.split_seed)
-            training, validation = split_off_validation(
-                rows, self._encoding, params.validation_fraction, rng, self._communicator
-            )
+        splits = params.early_stopping and validation is None
+        training, validation = self._split(rows) if splits else (rows, validation)
         training, weighted = weigh_classes(
             params.class_weight, self._encoding, training, validation, self._communicator
         )
         # The next warm start validates on the same rows, so a refit must not train on them.
         refits = splits and not params.warm_start
-        settings = Settings.for_fit(params, self._count(training), self._n_outputs, refits=refits)
+        settings = Settings.for_fit(params, self._count(training), self._encoding.n_outputs, refits=refits)
         phase = self._train(settings, training, settings.n_epochs, weighted, validation)
         search, refit = phase.result, None
         n_refit = min(settings.n_refit_epochs, len(search.records))
@@ -146,16 +142,22 @@ class Fit:
     def run_epoch(self, rows: Rows) -> FitResult:
         """Train for one epoch."""
         training, _ = weigh_classes(self._params.class_weight, self._encoding, rows, None, self._communicator)
-        settings = Settings.for_partial_fit(self._params, self._count(training), self._n_outputs)
+        settings = Settings.for_partial_fit(self._params, self._count(training), self._encoding.n_outputs)
         phase = self._train(settings, training, 1)
         return self._finish(phase, settings, phase.result, None)
+
+    def _split(self, rows: Rows) -> tuple[Rows, Rows]:
+        """Return the training set and the validation set, the same in every warm start on these rows."""
+        rng = np.random.default_rng(self._state.split_seed)
+        fraction = self._params.validation_fraction
+        return split_off_validation(rows, self._encoding, fraction, rng, self._communicator)
 
     def _refit(self, rows: Rows, n_epochs: int) -> _Phase:
         """Train on all rows, including the validation set, from the best epoch."""
         self._originals = ()  # the network has been trained since it was copied
         self._state.begin_refit()
         rows, _ = weigh_classes(self._params.class_weight, self._encoding, rows, None, self._communicator)
-        settings = Settings.for_refit(self._params, self._count(rows), self._n_outputs, n_epochs)
+        settings = Settings.for_refit(self._params, self._count(rows), self._encoding.n_outputs, n_epochs)
         return self._train(settings, rows, n_epochs)
 
     def _train(

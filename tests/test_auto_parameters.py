@@ -4,7 +4,6 @@ import functools
 import math
 import pickle
 import re
-import warnings
 from itertools import product
 from pathlib import Path
 
@@ -13,7 +12,6 @@ import numpy as np
 import pytest
 from estimators import LBFGS_ONLY
 from sklearn.datasets import make_classification
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
@@ -550,6 +548,7 @@ def test_the_first_part_decides_by_all_classes_that_may_occur():
     assert (clf.hidden_layer_sizes_, clf.max_grad_norm_) == ((200,), 1.0)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # of L-BFGS
 @pytest.mark.parametrize(
     ("params", "expected"),
     [
@@ -562,10 +561,7 @@ def test_the_first_part_decides_by_all_classes_that_may_occur():
     ids=str,
 )
 def test_the_size_and_the_limit_can_be_read_after_fit(params, expected):
-    clf = ScratchMLPClassifier(**{"max_iter": 12, "random_state": 0} | params)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # of L-BFGS
-        clf.fit(*targets(20))
+    clf = ScratchMLPClassifier(**{"max_iter": 12, "random_state": 0} | params).fit(*targets(20))
     assert (clf.hidden_layer_sizes_, clf.max_grad_norm_) == expected
     assert [type(size) for size in clf.hidden_layer_sizes_] == [int] * len(expected[0])
     assert type(clf.max_grad_norm_) is type(expected[1])

@@ -251,7 +251,8 @@ def test_names_of_the_columns():
 )
 def test_the_names_of_few_values_differ_and_are_no_longer_than_needed(values, texts):
     encoder = PiecewiseLinearEncoder(n_knots=5).fit(np.reshape(values, (-1, 1)))
-    assert encoder.get_feature_names_out(["a"])[-len(texts) :].tolist() == [f"a_{text}" for text in texts]
+    expected = ["a", *(f"a_bin{t}" for t in range(1, len(values))), *(f"a_{text}" for text in texts)]
+    assert encoder.get_feature_names_out(["a"]).tolist() == expected
 
 
 def test_bad_numbers_of_knots_are_an_error():
